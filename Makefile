@@ -1,0 +1,83 @@
+# Postroad: make help
+BUILD ?= build
+CC = gcc
+PKGS := openssl ldns libgsasl libconfuse jansson libcrypt
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+
+# SAN= release; SAN=address AddressSanitizer+UBSan; SAN=thread; SAN=fuzz (clang, for the fuzzers)
+SAN ?=
+flags_      := -O2 -D_FORTIFY_SOURCE=2
+flags_address := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+flags_thread  := -O1 -fsanitize=thread
+flags_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+SANFLAGS := $(flags_$(SAN))
+
+CFLAGS ?= -g
+STD := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wvla -fstack-protector-strong -I. -MMD -MP
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LDLIBS = $(PKG_LIBS) -lcrypt -pthread -lm
+
+# ---- what is built from what -----------------------------------------------------------------
+base_src := $(wildcard base/*.c)
+ref_src  := $(wildcard reference/*.c reference/*/*.c)
+dns_src  := $(wildcard dns-sim/*.c)
+lab_src  := $(wildcard conformance/lab/*.c)
+con_src  := $(wildcard conformance/runner/*.c)
+
+objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+notmain = $(filter-out %/main.c,$(1))
+
+PROGRAMS := postroad dns-sim lab conform
+all: $(addprefix $(BUILD)/bin/,$(PROGRAMS))
+programs: all
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(SANFLAGS) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
+
+# A library of everything in a part but its main(), for the program, the unit tests, the fuzzers.
+$(BUILD)/lib/base.a: $(call objs,$(base_src))
+$(BUILD)/lib/reference.a: $(call objs,$(call notmain,$(ref_src)))
+$(BUILD)/lib/dns-sim.a: $(call objs,$(call notmain,$(dns_src)))
+$(BUILD)/lib/lab.a: $(call objs,$(call notmain,$(lab_src)))
+$(BUILD)/lib/conform.a: $(call objs,$(call notmain,$(con_src)))
+$(BUILD)/lib/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+link = @mkdir -p $(@D); echo "link $@"; $(CC) $(SANFLAGS) $(LINKFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/bin/postroad: $(BUILD)/obj/reference/main.o $(BUILD)/lib/reference.a $(BUILD)/lib/base.a
+	$(link)
+$(BUILD)/bin/dns-sim: $(BUILD)/obj/dns-sim/main.o $(BUILD)/lib/dns-sim.a $(BUILD)/lib/base.a
+	$(link)
+$(BUILD)/bin/lab: $(BUILD)/obj/conformance/lab/main.o $(BUILD)/lib/lab.a $(BUILD)/lib/base.a
+	$(link)
+$(BUILD)/bin/conform: $(BUILD)/obj/conformance/runner/main.o $(BUILD)/lib/conform.a $(BUILD)/lib/lab.a $(BUILD)/lib/base.a
+	$(link)
+
+# ---- unit tests: tests/unit/<area>/*.c make the Criterion program <area> ----------------------
+# An area is linked with the library of its name, or with reference.a, and with base.a.
+AREAS := $(notdir $(patsubst %/,%,$(wildcard tests/unit/*/)))
+part_of = $(if $(filter base,$(1)),,$(if $(filter dns-sim lab conform,$(1)),$(BUILD)/lib/$(1).a$(if $(filter conform,$(1)), $(BUILD)/lib/lab.a),$(BUILD)/lib/reference.a))
+define unit_rule
+$(BUILD)/unit/$(1): $(call objs,$(wildcard tests/unit/$(1)/*.c)) $(call part_of,$(1)) $(BUILD)/lib/base.a
+	@mkdir -p $$(@D); echo "link $$@"; $$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LDLIBS) -lcriterion
+endef
+$(foreach a,$(AREAS),$(eval $(call unit_rule,$(a))))
+unit-programs: $(addprefix $(BUILD)/unit/,$(AREAS))
+
+# ---- fuzzers: tests/fuzz/<name>.c, seeds in tests/fuzz/seeds/<name>/ --------------------------
+FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/lib/reference.a $(BUILD)/lib/dns-sim.a $(BUILD)/lib/conform.a $(BUILD)/lib/lab.a $(BUILD)/lib/base.a
+	@mkdir -p $(@D); echo "link $@"; $(CC) $(SANFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+fuzz-programs: $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.PHONY: all programs unit-programs fuzz-programs clean
+.SECONDARY:

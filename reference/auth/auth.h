@@ -1,0 +1,45 @@
+/* auth.h - what other roles may ask the auth process, the only one that reads the users file.
+ *
+ * Requests and answers are one JSON object a line over the Unix socket config->auth_socket. An
+ * auth_client is one connection, made again when it broke; it serves one thread at a time. */
+#ifndef REFERENCE_AUTH_H
+#define REFERENCE_AUTH_H
+
+#include "base/buf.h"
+#include "reference/config.h"
+
+enum auth_status {
+    AUTH_OK,        /* verify: right; lookup: there is such an account */
+    AUTH_ALIAS,     /* lookup: an alias; see targets */
+    AUTH_NO,        /* verify: wrong password or no such user (never told apart); lookup: unknown */
+    AUTH_TEMPFAIL,  /* nobody could be asked: 4xx, never "wrong" (RFC 4954 4: 454 4.7.0) */
+};
+
+struct account {
+    char *user;                  /* canonical name, the file name of the mailbox */
+    char *home;                  /* "" when none */
+    int64_t uid, gid;            /* -1: the mda's own */
+    char **targets;              /* AUTH_ALIAS: the aliases(5) items: addresses, users, "|cmd",
+                                    "/file", ":include:/file" */
+    size_t target_count;
+};
+
+void account_free(struct account *a);        /* the members; a zeroed one is fine */
+
+struct auth_client;
+struct auth_client *auth_client_new(const struct config *c);   /* connects when first used */
+void auth_client_free(struct auth_client *a);
+
+/* Does the password fit? `peer` (address text) is for the event and throttling. */
+enum auth_status auth_verify(struct auth_client *a, const char *user, const char *password,
+                             const char *peer, struct account *out);
+/* Who is this local address ("tom@hehuan.test" of a local domain, or a bare user name)? The local
+ * part is looked up as an alias first, then as an account, then without "+detail"; postmaster
+ * always exists (RFC 5321 4.5.1). */
+enum auth_status auth_lookup(struct auth_client *a, const char *address, struct account *out);
+
+/* The role: serves the socket until told to stop. */
+struct role_listener;
+int auth_main(const struct config *c, const struct role_listener *l, size_t n);
+
+#endif

@@ -1,0 +1,93 @@
+/* config.h - the reference's configuration, read once, then never changed (a reload starts new
+ * role processes with a new one). The file's keys, defaults and meaning: docs/postroad.conf.5.md.
+ * Durations are ms, sizes octets. Everything is owned by the struct. */
+#ifndef REFERENCE_CONFIG_H
+#define REFERENCE_CONFIG_H
+
+#include "base/buf.h"
+#include "base/net.h"
+
+enum service_kind {
+    SERVICE_SMTP,        /* port 25: anybody's mail for the local and relay domains */
+    SERVICE_SUBMISSION,  /* port 587: mail of the trusted clients (RFC 6409) */
+    SERVICE_LMTP,        /* the delivery agent (RFC 2033), a Unix socket by default */
+    SERVICE_POP3,        /* port 110 */
+    SERVICE_KINDS
+};
+
+struct listener_conf {
+    enum service_kind kind;
+    struct netaddr addr;
+};
+
+enum mailbox_format { FORMAT_MBOX, FORMAT_MAILDIR };
+
+struct string_list { char **v; size_t n; };
+struct netblock_list { struct netblock *v; size_t n; };
+
+struct config {
+    char *path;                       /* of the file itself */
+    char *hostname;                   /* our name in greetings, Received and HELO */
+    struct netaddr *source_v4, *source_v6; /* outgoing connections leave from here; NULL: any */
+    char *user;                       /* when started as root, roles run as this user */
+    char *mda_user;                   /* the delivery agent and the mailbox readers as this */
+
+    char *spool;                      /* the queue (queue/queue.h), run/ with the sockets */
+    char *mail_dir;                   /* <mail_dir>/<user> is the inbox */
+    enum mailbox_format mailbox_format;
+    bool fsync;                       /* false only for experiments */
+
+    struct string_list local_domains; /* delivered here; also "[our address]" literals */
+    struct string_list relay_domains; /* accepted from all and passed on: backup exchanger */
+    struct netblock_list relay_from;  /* clients that may send anywhere */
+    char *users_file;
+    char *aliases_file;               /* NULL: none */
+    char *postmaster;                 /* address or user that gets postmaster's mail */
+
+    struct listener_conf *listeners;
+    size_t listener_count;
+    char *mda_socket;                 /* LMTP of the delivery agent, "unix:/..." or "addr:port" */
+    char *auth_socket;                /* path */
+    char *queue_socket;               /* path: wake-ups of the queue */
+
+    struct netaddr *nameservers;      /* empty: /etc/resolv.conf */
+    size_t nameserver_count;
+    int64_t dns_timeout;              /* a try */
+    int dns_tries;
+
+    uint16_t smtp_port;               /* of the exchangers we send to: 25 */
+    int64_t retry_min, retry_max;     /* waits of the retry rule */
+    int64_t expire;                   /* age at which a message is given up */
+    int64_t queue_scan;               /* interval of the scan that needs no wake-up */
+    int deliveries;                   /* at once, over all destinations */
+    int deliveries_per_destination;
+    int max_exchangers;               /* tried in one attempt */
+
+    /* RFC 5321 4.5.3.1 */
+    uint64_t message_size;            /* octets of a message; 0: no limit */
+    int recipients;                   /* in one transaction, at least 100 */
+    int hops;                         /* Received lines before a message counts as looping */
+    int sessions, sessions_per_client;
+    int errors;                       /* bad commands before 421 */
+
+    /* RFC 5321 4.5.3.2, as server and as client */
+    int64_t timeout_command;          /* server: waiting for a command or data, 5 min */
+    int64_t timeout_connect, timeout_greeting, timeout_mail, timeout_rcpt, timeout_data,
+        timeout_block, timeout_end;   /* client */
+    int64_t timeout_pop3;             /* RFC 1939 3: at least 10 min */
+
+    char *event_log;                  /* JSON lines; NULL: none */
+    bool event_verbose;               /* each command and reply too */
+    bool log_text;                    /* text for people on standard error */
+};
+
+/* NULL on error, with messages in *errors that name file, line and remedy. */
+struct config *config_load(const char *path, struct buf *errors);
+void config_free(struct config *c);
+
+/* True for a domain (or "[literal]") that is delivered here. ASCII case is folded. */
+bool config_is_local(const struct config *c, struct slice domain);
+bool config_is_relay(const struct config *c, struct slice domain);
+bool config_may_relay(const struct config *c, const struct netaddr *client);
+
+#endif
