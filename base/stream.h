@@ -45,6 +45,11 @@ void stream_set_deadline(struct stream *s, int64_t mono_ms);
 /* Makes every waiting and later operation fail with IO_ERROR; callable from another thread. */
 void stream_interrupt(struct stream *s);
 
+/* Set while a session waits for the next command. A stop of the service then wakes the waiting read
+ * (it fails or gives IO_EOF) while writing still works, so that the session can say its farewell.
+ * The session looks at service_stopping() after setting it and after any read that failed. */
+void stream_set_idle(struct stream *s, bool idle);
+
 /* Reads to the next LF. *line gets the line without its CRLF (or LF, see *end); any other byte,
  * a CR inside included, stays in it. `max` bounds the length without the line end; longer lines
  * are consumed and give IO_TOO_LONG. EOF after some bytes gives IO_ERROR with the bytes in *line. */

@@ -1,0 +1,255 @@
+/* stream_io.c - waiting with deadlines, and moving bytes over a socket, TLS or memory. */
+#include "base/stream_internal.h"
+
+#include "base/mem.h"
+#include "base/timing.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+int64_t stream_limit(const struct stream *s)
+{
+    int64_t limit = s->timeout_ms > 0 ? mono_ms() + s->timeout_ms : INT64_MAX;
+    return s->deadline && s->deadline < limit ? s->deadline : limit;
+}
+
+enum io stream_fail(struct stream *s, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(s->error, sizeof s->error, fmt, ap);
+    va_end(ap);
+    return IO_ERROR;
+}
+
+enum io stream_poll(struct stream *s, short events, int64_t limit)
+{
+    struct pollfd p = {.fd = s->fd, .events = events};
+    for (;;) {
+        if (atomic_load(&s->interrupted))
+            return stream_fail(s, "interrupted");
+        int wait = -1;
+        if (limit != INT64_MAX) {
+            int64_t left = limit - mono_ms();
+            if (left <= 0)
+                return IO_TIMEOUT;
+            wait = left > 60000 ? 60000 : (int)left;
+        }
+        int n = poll(&p, 1, wait);
+        if (n > 0)
+            return atomic_load(&s->interrupted) ? stream_fail(s, "interrupted") : IO_OK;
+        if (n < 0 && errno != EINTR)
+            return stream_fail(s, "poll: %s", strerror(errno));
+    }
+}
+
+/* One read into the input buffer without waiting: bytes, 0 at the end, -1 when it would wait (for
+ * *events) and -2 on failure. */
+static ssize_t read_some(struct stream *s, short *events)
+{
+    *events = POLLIN;
+    if (s->ssl) {
+        ERR_clear_error();
+        int n = SSL_read(s->ssl, s->in, (int)s->in_cap);
+        if (n > 0)
+            return n;
+        switch (SSL_get_error(s->ssl, n)) {
+        case SSL_ERROR_WANT_WRITE: *events = POLLOUT; return -1;
+        case SSL_ERROR_WANT_READ: return -1;
+        case SSL_ERROR_ZERO_RETURN: return 0;
+        default: {
+            /* A TCP end without close_notify may be an attacker's truncation: not a good end. */
+            unsigned long e = ERR_get_error();
+            stream_fail(s, "TLS: %s", e ? ERR_reason_error_string(e) : "ended without close_notify");
+            return -2;
+        }
+        }
+    }
+    for (;;) {
+        ssize_t n = read(s->fd, s->in, s->in_cap);
+        if (n >= 0)
+            return n;
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return -1;
+        if (errno != EINTR) {
+            stream_fail(s, "read: %s", strerror(errno));
+            return -2;
+        }
+    }
+}
+
+static void grow_input(struct stream *s)
+{
+    size_t want = s->in_len == s->in_cap && s->in_cap ? IN_LARGE : IN_SMALL;
+    if (s->in_cap < want) {
+        s->in = xrealloc(s->in, want);
+        s->in_cap = want;
+    }
+}
+
+static enum io fill_from_memory(struct stream *s)
+{
+    size_t n = s->input.n < s->in_cap ? s->input.n : s->in_cap;
+    if (n == 0)
+        return IO_EOF;
+    memcpy(s->in, s->input.p, n);
+    s->input = slice_sub(s->input, n, s->input.n);
+    s->in_len = n;
+    return IO_OK;
+}
+
+enum io stream_fill(struct stream *s, int64_t limit)
+{
+    if (atomic_load(&s->interrupted))
+        return stream_fail(s, "interrupted");
+    if (s->eof)
+        return IO_EOF;
+    grow_input(s);
+    s->in_pos = s->in_len = 0;
+    if (s->fd < 0) {
+        enum io r = fill_from_memory(s);
+        if (r == IO_OK && s->tap)
+            s->tap(s->tap_arg, '<', slice_of(s->in, s->in_len));
+        return r;
+    }
+    for (;;) {
+        short events;
+        ssize_t n = read_some(s, &events);
+        if (n > 0) {
+            s->in_len = (size_t)n;
+            if (s->tap)
+                s->tap(s->tap_arg, '<', slice_of(s->in, s->in_len));
+            return IO_OK;
+        }
+        if (n == 0) {
+            s->eof = true;
+            return IO_EOF;
+        }
+        if (n == -2)
+            return IO_ERROR;
+        /* We are about to wait for the peer, who may be waiting for what we have written. */
+        if (s->out.len && stream_flush(s) != IO_OK)
+            return s->write_status;
+        enum io r = stream_poll(s, events, limit);
+        if (r != IO_OK)
+            return r;
+    }
+}
+
+enum io stream_tls_wait(struct stream *s, int ret, int64_t limit, const char *what)
+{
+    int error = SSL_get_error(s->ssl, ret);
+    if (error == SSL_ERROR_WANT_READ)
+        return stream_poll(s, POLLIN, limit);
+    if (error == SSL_ERROR_WANT_WRITE)
+        return stream_poll(s, POLLOUT, limit);
+    unsigned long e = ERR_get_error();
+    return stream_fail(s, "%s: %s", what,
+                       e ? ERR_reason_error_string(e) : "the connection ended");
+}
+
+static enum io send_tls(struct stream *s, const char *p, size_t n, int64_t limit)
+{
+    while (n) {
+        ERR_clear_error();
+        int sent = SSL_write(s->ssl, p, n > 16384 ? 16384 : (int)n);
+        if (sent > 0) {
+            p += sent;
+            n -= (size_t)sent;
+            continue;
+        }
+        enum io r = stream_tls_wait(s, sent, limit, "TLS write");
+        if (r != IO_OK)
+            return r;
+    }
+    return IO_OK;
+}
+
+enum io stream_send(struct stream *s, const char *p, size_t n, int64_t limit)
+{
+    if (s->tap)
+        s->tap(s->tap_arg, '>', slice_of(p, n));
+    if (s->fd < 0) {
+        if (s->output)
+            buf_add(s->output, p, n);
+        return IO_OK;
+    }
+    if (s->ssl)
+        return send_tls(s, p, n, limit);
+    while (n) {
+        ssize_t sent = send(s->fd, p, n, MSG_NOSIGNAL);
+        if (sent >= 0) {
+            p += sent;
+            n -= (size_t)sent;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            enum io r = stream_poll(s, POLLOUT, limit);
+            if (r != IO_OK)
+                return r;
+        } else if (errno != EINTR) {
+            return stream_fail(s, "write: %s", strerror(errno));
+        }
+    }
+    return IO_OK;
+}
+
+/* The slow way of stream_send_file: through a buffer. */
+static enum io copy_file(struct stream *s, int fd, int64_t offset, int64_t n)
+{
+    char chunk[16384];
+    while (n > 0) {
+        size_t want = n < (int64_t)sizeof chunk ? (size_t)n : sizeof chunk;
+        ssize_t got = pread(fd, chunk, want, offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return s->write_status = stream_fail(s, "the file ended %lld octets early", (long long)n);
+        if (stream_write(s, chunk, (size_t)got) != IO_OK)
+            return s->write_status;
+        offset += got;
+        n -= got;
+    }
+    return IO_OK;
+}
+
+enum io stream_send_file(struct stream *s, int fd, int64_t offset, int64_t n)
+{
+    /* Small files share a segment with what is around them; sendfile would cost one more. */
+    if (s->fd < 0 || s->ssl || s->tap || n < 32768)
+        return copy_file(s, fd, offset, n);
+    if (stream_flush(s) != IO_OK)
+        return s->write_status;
+    int64_t limit = stream_limit(s);
+    while (n > 0) {
+        off_t at = offset;
+        ssize_t sent = sendfile(s->fd, fd, &at, n > 1 << 20 ? 1 << 20 : (size_t)n);
+        if (sent > 0) {
+            offset += sent;
+            n -= sent;
+        } else if (sent == 0) {
+            return s->write_status = stream_fail(s, "the file ended %lld octets early", (long long)n);
+        } else if (errno == EAGAIN) {
+            enum io r = stream_poll(s, POLLOUT, limit);
+            if (r != IO_OK)
+                return s->write_status = r;
+        } else if (errno != EINTR) {
+            return s->write_status = stream_fail(s, "sendfile: %s", strerror(errno));
+        }
+    }
+    return IO_OK;
+}
+
+enum io stream_shutdown_write(struct stream *s)
+{
+    enum io r = stream_flush(s);
+    if (r != IO_OK)
+        return r;
+    if (s->ssl)
+        SSL_shutdown(s->ssl);
+    if (s->fd >= 0)
+        shutdown(s->fd, SHUT_WR);
+    s->write_status = IO_ERROR;
+    return IO_OK;
+}
