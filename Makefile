@@ -1,9 +1,14 @@
 # Postroad: make help
 BUILD ?= build
 CC = gcc
-PKGS := openssl ldns libgsasl libconfuse jansson libcrypt
+PKGS := openssl ldns libgsasl libconfuse jansson libcrypt libpcre2-8
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
+PREFIX ?= /usr/local
+MAKEFLAGS += --no-print-directory
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
 
 # SAN= release; SAN=address AddressSanitizer+UBSan; SAN=thread; SAN=fuzz (clang, for the fuzzers)
 SAN ?=
@@ -14,7 +19,8 @@ flags_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-r
 SANFLAGS := $(flags_$(SAN))
 
 CFLAGS ?= -g
-STD := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wvla -fstack-protector-strong -I. -MMD -MP
+WERROR ?=
+STD := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wvla $(if $(WERROR),-Werror) -fstack-protector-strong -I. -MMD -MP
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 LDLIBS = $(PKG_LIBS) -lcrypt -pthread -lm
@@ -31,9 +37,14 @@ notmain = $(filter-out %/main.c,$(1))
 
 PROGRAMS := postroad dns-sim lab conform
 all: $(addprefix $(BUILD)/bin/,$(PROGRAMS))
-programs: all
 
-$(BUILD)/obj/%.o: %.c Makefile
+# Packages come first, and only when something is to be compiled.
+deps-build:
+	@ci/deps build
+deps:
+	@ci/deps build lab demo test
+
+$(BUILD)/obj/%.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(SANFLAGS) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
 
@@ -75,9 +86,13 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/lib/reference.a $(BUILD)/l
 	@mkdir -p $(@D); echo "link $@"; $(CC) $(SANFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 fuzz-programs: $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
 
+# ---- the main job, the tests, the measures -----------------------------------------------------
+help:
+	@sed 's/^/  /' docs/make.txt
+
 clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: all programs unit-programs fuzz-programs clean
+.PHONY: help all deps deps-build unit-programs fuzz-programs clean
 .SECONDARY:

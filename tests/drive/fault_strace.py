@@ -1,0 +1,74 @@
+"""A role that is killed before its nth system call, and a log of what it did until then.
+
+strace counts system calls for each thread apart and sends the signal when any thread comes to its
+nth, before the call is made: so for n = 1, 2, 3, ... every point between two calls of the path of a
+message is visited, whichever thread it runs in.
+"""
+import pathlib
+import re
+import subprocess
+import tempfile
+import time
+
+
+class Trace:
+    """strace on a running process. `kill_at`: SIGKILL before the nth call of any thread."""
+
+    def __init__(self, pid, kill_at=None):
+        self.pid = pid
+        self.log = pathlib.Path(tempfile.mkstemp(prefix="postroad-trace-")[1])
+        command = ["strace", "-f", "-o", str(self.log), "-s", "200", "-p", str(pid),
+                   "-e", "trace=all", "-e", "signal=none"]
+        if kill_at:
+            command += ["-e", f"inject=all:signal=SIGKILL:when={kill_at}"]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        assert "attached" in line, f"strace cannot attach to {pid}: {line}"
+        # Each thread gets a line of its own; the last call of each must have been entered again.
+        time.sleep(0.03)
+
+    def killed(self):
+        """True when the process is gone."""
+        return self.process.poll() is not None
+
+    def end(self):
+        """Detaches; the calls as text, oldest first."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(10)
+        self.process.stderr.close()
+        text = self.log.read_text(errors="replace")
+        self.log.unlink()
+        return whole_calls(text)
+
+
+def whole_calls(text):
+    """Lines of strace with a call that was shown in two parts put together where it ended."""
+    begun, calls = {}, []
+    for line in text.splitlines():
+        match = re.match(r"(\d+) +(.*)", line)
+        if not match:
+            continue
+        thread, rest = match.groups()
+        if rest.endswith("<unfinished ...>"):
+            begun[thread] = rest[:-len("<unfinished ...>")].rstrip()
+        elif rest.startswith("<... "):
+            calls.append(begun.pop(thread, "") + re.sub(r"^<\.\.\. \w+ resumed>", "", rest))
+        else:
+            calls.append(rest)
+    # What never ended was not made, or was cut by the kill.
+    return calls + [rest + " <never ended>" for rest in begun.values()]
+
+
+def first(calls, pattern, start=0):
+    """Index of the first call from `start` that matches; fails when there is none."""
+    for i in range(start, len(calls)):
+        if re.search(pattern, calls[i]):
+            return i
+    shown = "\n".join(calls)
+    raise AssertionError(f"no call like {pattern} after call {start} in\n{shown}")
+
+
+def done(calls, pattern):
+    """True when a call like this was made to its end and succeeded."""
+    return any(re.search(pattern, c) and re.search(r"= \d+", c) for c in calls)
