@@ -87,12 +87,71 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/lib/reference.a $(BUILD)/l
 fuzz-programs: $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
 
 # ---- the main job, the tests, the measures -----------------------------------------------------
+# Debian's interpreter, for which python3-pytest is installed.
+PYTHON ?= /usr/bin/python3
+PYTEST = BUILD=$(1) $(PYTHON) -m pytest -q -p no:cacheprovider --durations=8 $(PYTEST_ARGS)
+SECONDS_EACH ?= 20
+
+deps-%:
+	@ci/deps build $(subst -, ,$*)
+
+demo: deps-lab-demo
+	@$(MAKE) all $(BUILD)/bin/demo-page
+	@MSG="$(MSG)" KEEP="$(KEEP)" BUILD=$(BUILD) conformance/demo/run
+
+# Release, sanitizers with gcc, fuzzers with clang; warnings are errors in all three.
+test: deps-lab-demo-test
+	@echo "== build"
+	@$(MAKE) WERROR=1 all
+	@$(MAKE) WERROR=1 SAN=address BUILD=build/san all unit-programs
+	@$(MAKE) WERROR=1 SAN=fuzz CC=clang BUILD=build/clang fuzz-programs
+	@echo "== unit tests (AddressSanitizer, UBSan)"
+	@tests/unit/run build/san/unit
+	@echo "== fuzzers, 2 s each and every seed"
+	@tests/fuzz/run build/clang/fuzz 2
+	@echo "== drives: the programs on real ports and in labs"
+	@$(call PYTEST,build/san) tests/drive
+
+unit: deps-test
+	@$(MAKE) SAN=address BUILD=build/san unit-programs
+	@tests/unit/run build/san/unit
+drive: deps-lab-demo-test
+	@$(MAKE) all
+	@$(call PYTEST,build) tests/drive
+fuzz: deps-test
+	@$(MAKE) WERROR=1 SAN=fuzz CC=clang BUILD=build/clang fuzz-programs
+	@tests/fuzz/run build/clang/fuzz $(SECONDS_EACH)
+bench: deps-lab-bench
+	@$(MAKE) all $(BUILD)/bin/usage
+	@BUILD=$(BUILD) tests/bench/run
+
+$(BUILD)/bin/usage: $(BUILD)/obj/tests/bench/usage.o $(BUILD)/lib/base.a
+	$(link)
+$(BUILD)/bin/demo-page: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard conformance/demo/*.c)) $(BUILD)/lib/base.a
+	$(link)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/postroad
+	install $(addprefix $(BUILD)/bin/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/postroad
+
 help:
-	@sed 's/^/  /' docs/make.txt
+	@echo "make demo          the main job: mail from jerry to tom, with build/demo.html at the end"
+	@echo "                   MSG=my.eml sends your message, KEEP=1 leaves the world up"
+	@echo "make test          every test: unit, fuzz seeds, drives"
+	@echo "make all           the programs, in build/bin"
+	@echo "make deps          installs what is missing through apt, or says the command"
+	@echo "make unit          the unit tests alone"
+	@echo "make drive         the pytest drives alone; PYTEST_ARGS='-k pop3' chooses"
+	@echo "make fuzz          the fuzzers, SECONDS_EACH=20"
+	@echo "make bench         messages a second, CPU and memory beside Postfix"
+	@echo "make install       PREFIX=/usr/local, DESTDIR="
+	@echo "make clean         removes build/"
+	@echo "Builds: CC=clang, SAN=address|thread, BUILD=folder"
 
 clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: help all deps deps-build unit-programs fuzz-programs clean
+.PHONY: help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench install clean
 .SECONDARY:
