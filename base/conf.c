@@ -13,6 +13,7 @@
  * variable, guarded for the time of a parse. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct buf *collected;
+static const char *file_name;   /* libconfuse does not give it to sections that are not lists */
 
 /* Cost of turning a into b by single-letter changes (Levenshtein), for "did you mean". */
 static size_t distance(const char *a, const char *b)
@@ -65,8 +66,9 @@ static void collect_error(cfg_t *cfg, const char *fmt, va_list ap)
     if (vasprintf(&message, fmt, ap) < 0)
         die(70, "out of memory while reporting a configuration error");
     if (collected) {
-        if (cfg && cfg->filename)
-            buf_printf(collected, "%s:%d: ", cfg->filename, cfg->line);
+        const char *file = cfg && cfg->filename ? cfg->filename : file_name;
+        if (cfg && file)
+            buf_printf(collected, "%s:%d: ", file, cfg->line);
         buf_add_str(collected, message);
         struct slice key = unknown_key(message);
         if (key.n && cfg) {
@@ -101,11 +103,13 @@ cfg_t *conf_load(cfg_opt_t *opts, const char *path, struct buf *errors)
 {
     pthread_mutex_lock(&lock);
     collected = errors;
+    file_name = path;
     cfg_t *cfg = cfg_init(opts, CFGF_NONE);
     cfg_set_error_function(cfg, collect_error);
     errno = 0;
     cfg = finish(cfg, cfg_parse(cfg, path), path, errors);
     collected = NULL;
+    file_name = NULL;
     pthread_mutex_unlock(&lock);
     return cfg;
 }
@@ -114,6 +118,7 @@ cfg_t *conf_load_text(cfg_opt_t *opts, const char *text, const char *name, struc
 {
     pthread_mutex_lock(&lock);
     collected = errors;
+    file_name = name;
     cfg_t *cfg = cfg_init(opts, CFGF_NONE);
     cfg_set_error_function(cfg, collect_error);
     free(cfg->filename);
@@ -124,6 +129,7 @@ cfg_t *conf_load_text(cfg_opt_t *opts, const char *text, const char *name, struc
     if (f)
         fclose(f);
     collected = NULL;
+    file_name = NULL;
     pthread_mutex_unlock(&lock);
     return cfg;
 }

@@ -42,6 +42,11 @@ static void stream_free(struct stream *s)
         SSL_free(s->ssl);
     if (s->fd >= 0)
         close(s->fd);
+    /* What passed may have been a password. */
+    if (s->in)
+        explicit_bzero(s->in, s->in_cap);
+    if (s->out.data)
+        explicit_bzero(s->out.data, s->out.cap);
     free(s->in);
     buf_free(&s->out);
     free(s);

@@ -12,6 +12,8 @@ enum service_kind {
     SERVICE_SUBMISSION,  /* port 587: mail of the trusted clients (RFC 6409) */
     SERVICE_LMTP,        /* the delivery agent (RFC 2033), a Unix socket by default */
     SERVICE_POP3,        /* port 110 */
+    SERVICE_SUBMISSIONS, /* port 465: submission, TLS from the first octet (RFC 8314 3.3) */
+    SERVICE_POP3S,       /* port 995: POP3, TLS from the first octet (RFC 8314 3.2) */
     SERVICE_KINDS
 };
 
@@ -19,6 +21,10 @@ struct listener_conf {
     enum service_kind kind;
     struct netaddr addr;
 };
+
+/* Between us and the exchangers (RFC 3207 4.1): opportunistic is without looking at certificates,
+ * and in plain where TLS is not to be had. */
+enum relay_tls { RELAY_TLS_OPPORTUNISTIC, RELAY_TLS_NONE, RELAY_TLS_REQUIRE };
 
 enum mailbox_format { FORMAT_MBOX, FORMAT_MAILDIR };
 
@@ -31,8 +37,11 @@ struct config {
     struct netaddr *source_v4, *source_v6; /* outgoing connections leave from here; NULL: any */
     char *user;                       /* when started as root, roles run as this user */
     char *mda_user;                   /* the delivery agent and the mailbox readers as this */
+    char *auth_user;                  /* the auth process as this; NULL: root, no capabilities */
+    bool landlock;                    /* restrict the roles' file access where the kernel can */
 
-    char *spool;                      /* the queue (queue/queue.h), run/ with the sockets */
+    char *spool;                      /* the queue (queue/queue.h) */
+    char *run_dir;                    /* sockets and the process id; <spool>/run */
     char *mail_dir;                   /* <mail_dir>/<user> is the inbox */
     enum mailbox_format mailbox_format;
     bool fsync;                       /* false only for experiments */
@@ -75,15 +84,38 @@ struct config {
     int64_t timeout_connect, timeout_greeting, timeout_mail, timeout_rcpt, timeout_data,
         timeout_block, timeout_end;   /* client */
     int64_t timeout_pop3;             /* RFC 1939 3: at least 10 min */
+    int64_t timeout_stop;             /* a role may finish its work for so long after SIGTERM */
 
     char *event_log;                  /* JSON lines; NULL: none */
     bool event_verbose;               /* each command and reply too */
     bool log_text;                    /* text for people on standard error */
+
+    char *tls_certificate, *tls_key;  /* PEM files; NULL: no TLS */
+    char *tls_client_ca;              /* PEM file: who may issue clients' certificates; NULL: nobody */
+    struct string_list auth_mechanisms;
+    bool auth_smtp;                   /* AUTH on port 25 too */
+    bool auth_plain_without_tls;      /* passwords in plain text may be sent in plain text */
+    bool auth_pop3_needs_tls;         /* POP3's USER and PASS are refused without TLS */
+    char *auth_anonymous;             /* the account of ANONYMOUS; NULL: not offered */
+    enum relay_tls relay_tls;
 };
 
 /* NULL on error, with messages in *errors that name file, line and remedy. */
 struct config *config_load(const char *path, struct buf *errors);
 void config_free(struct config *c);
+
+/* Problems that lie outside the file: users file that cannot be read, address that is not ours,
+ * ... One line each, with the remedy, into *errors; what is legal but unwise into *warnings.
+ * False when there are errors. */
+bool config_check_surroundings(const struct config *c, struct buf *errors, struct buf *warnings);
+/* "smtp", "submission", "lmtp", "pop3", "submissions", "pop3s" */
+const char *config_service_name(enum service_kind kind);
+/* Is TLS spoken there from the first octet (RFC 8314 3)? */
+bool config_is_implicit_tls(enum service_kind kind);
+/* Mail of users (RFC 6409), not of the world? */
+bool config_is_submission(enum service_kind kind);
+/* "192.0.2.1", "192.0.2.1:25", "2001:db8::1", "[2001:db8::1]:25" or "unix:/path". */
+bool config_parse_endpoint(struct netaddr *out, struct slice text, uint16_t default_port);
 
 /* True for a domain (or "[literal]") that is delivered here. ASCII case is folded. */
 bool config_is_local(const struct config *c, struct slice domain);

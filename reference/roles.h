@@ -11,7 +11,8 @@ struct role_listener {
 };
 
 int smtpd_main(const struct config *c, const struct role_listener *l, size_t n);
-int queue_main(const struct config *c, const struct role_listener *l, size_t n);  /* l: wake-up socket */
+int queue_main(const struct config *c, const struct role_listener *l,
+               size_t n); /* l: wake-up socket */
 int mda_main(const struct config *c, const struct role_listener *l, size_t n);
 int pop3d_main(const struct config *c, const struct role_listener *l, size_t n);
 
@@ -20,5 +21,9 @@ int pop3d_main(const struct config *c, const struct role_listener *l, size_t n);
 struct service;
 void roles_stop_service(struct service *s);
 bool roles_stopping(void);
+/* Readable once the role is to stop, for poll(2) beside a socket. */
+int roles_stop_fd(void);
+/* Installs the handlers; called once by the master in each new role process. */
+void roles_begin(const char *role);
 
 #endif

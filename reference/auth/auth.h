@@ -20,7 +20,8 @@ struct account {
     char *home;                  /* "" when none */
     int64_t uid, gid;            /* -1: the mda's own */
     char **targets;              /* AUTH_ALIAS: the aliases(5) items: addresses, users, "|cmd",
-                                    "/file", ":include:/file" */
+                                    "/file" (:include: is already read in), and "\\user", the
+                                    account whatever the aliases say; auth_lookup takes that too */
     size_t target_count;
 };
 

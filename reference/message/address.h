@@ -1,4 +1,4 @@
-/* address.h - the addresses of SMTP: paths, mailboxes, domains, literals (RFC 5321 4.1.2, 4.1.3). */
+/* address.h - the addresses of SMTP: paths, mailboxes, domains, literals (RFC 5321 4.1.2-3). */
 #ifndef REFERENCE_ADDRESS_H
 #define REFERENCE_ADDRESS_H
 
@@ -27,6 +27,9 @@ enum address_error path_parse(struct slice s, bool null_allowed, bool postmaster
                               struct path *out, struct slice *rest);
 /* "local@domain" as for the operator's commands: the same grammar without the brackets. */
 enum address_error mailbox_parse(struct slice s, struct path *out);
+/* Appends the address with the least quoting that its local part needs, so that equal mailboxes
+ * give equal text (RFC 5321 4.1.2: all quoted forms are the same): "tom"@x becomes tom@x. */
+void path_canonical(const struct path *p, struct buf *out);
 /* A domain name by RFC 5321 4.1.2 (letters, digits, hyphens; labels up to 63; total up to 255). */
 bool domain_valid(struct slice s);
 /* "[192.0.2.25]" or "[IPv6:2001:db8::25]" (RFC 5321 4.1.3). */

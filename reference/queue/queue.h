@@ -3,7 +3,7 @@
  * A message is ONE file that a person can read: the envelope as lines, an empty line, the message
  * as it came (CRLF). Its folder is its state:
  *
- *   <spool>/incoming/<id>   being written, not yet answered 250
+ *   <spool>/incoming/<id>   being written (its writer holds a lock on it), not yet answered 250
  *   <spool>/active/<id>     accepted; to be delivered now
  *   <spool>/deferred/<id>   accepted; next try at the file's mtime
  *   <spool>/hold/<id>       accepted; waits for the operator
@@ -14,30 +14,38 @@
  * the queue (a hint: it also scans). The file's head:
  *
  *   postroad 1
- *   id 6a1f...
+ *   id 01k9xq3v5wz0003n0001
  *   arrived 1764000000.123456
  *   size 00000000000000004096       octets after the empty line; zeros until complete
- *   body 7BIT|8BITMIME
+ *   dots 0                          1: some line begins with a dot (RFC 5321 4.5.2)
+ *   octets 7                        8: some octet is over 127
+ *   body 7BIT|8BITMIME              what the client declared (RFC 6152)
  *   protocol ESMTP
  *   client 198.51.100.7
  *   helo client.magedu.test
  *   from <jerry@magedu.test>        the reverse-path, <> when null
  *   todo <tom@hehuan.test>          a recipient a line; the word is overwritten in place
  *   done <ann@hehuan.test>          delivered;  "fail" refused for good (bounce made)
+ *   todo <eve@magedu.test>          came out of an alias: this address is final, it is not looked
+ *   via <staff@hehuan.test>         up as an alias again, and this is what the client named
  *
- * The four letters of todo/done/fail are the only bytes that ever change. */
+ * The four letters of todo/done/fail are the only bytes of a complete file that ever change. An
+ * alias with several targets is expanded by writing the file anew in incoming/ and renaming it over
+ * the old one, with the alias marked done and its targets added. */
 #ifndef REFERENCE_QUEUE_H
 #define REFERENCE_QUEUE_H
 
 #include "base/buf.h"
 #include "reference/config.h"
 
-#define QUEUE_ID_MAX 32
+#define QUEUE_ID_MAX 32                      /* with the NUL */
+#define QUEUE_HEAD_MAX (16u << 20)           /* octets of a file's head */
 
 enum recipient_state { RCPT_TODO, RCPT_DONE, RCPT_FAIL };
 
 struct recipient {
     char *address;               /* forward-path without <>, as given at RCPT */
+    char *via;                   /* the alias that it came out of; NULL: given by the client */
     enum recipient_state state;
     int64_t mark_offset;         /* of the four letters in the file */
 };
@@ -47,6 +55,8 @@ struct envelope {
     int64_t arrived_us;
     int64_t size;                /* of the message */
     int64_t message_offset;      /* in the file */
+    bool dots;                   /* some line begins with a dot */
+    bool high_octets;            /* some octet is over 127 */
     bool eight_bit;              /* BODY=8BITMIME */
     char *protocol;              /* SMTP, ESMTP, LMTP, local (RFC 3848 keywords) */
     char *client;                /* address text */
@@ -58,6 +68,7 @@ struct envelope {
 
 void envelope_free(struct envelope *e);      /* the members, not e */
 void envelope_add_recipient(struct envelope *e, struct slice address);
+void envelope_drop_recipients(struct envelope *e, size_t keep);  /* all but the first `keep` */
 
 /* --- writing (smtpd, bounces, `postroad send`) ------------------------------------------- */
 
@@ -65,10 +76,11 @@ struct queue_writer;
 
 /* Makes the folders that are missing. 0, or -1 with errno. */
 int queue_prepare(const struct config *c);
-/* A new id, unique on this host: time, pid, counter. */
+/* A new id, unique on this host: time, pid, counter. Ids sort by time. */
 void queue_new_id(char id[QUEUE_ID_MAX]);
 /* Begins incoming/<e->id> (id made and arrived_us set when empty). NULL with errno (ENOSPC: say
- * 452 4.3.1). The envelope is copied. */
+ * 452 4.3.1). The envelope is copied; of it id, arrived_us, eight_bit, protocol, client, helo,
+ * reverse_path and the recipients are written, the rest is found out from what queue_write gets. */
 struct queue_writer *queue_create(const struct config *c, struct envelope *e);
 /* Message octets, CRLF line ends; buffered. 0, or -1 with errno (sticky). */
 int queue_write(struct queue_writer *w, const void *p, size_t n);
@@ -86,14 +98,44 @@ void queue_abandon(struct queue_writer *w);
  * (EBADMSG: not a complete message file, with the reason in *why when not NULL, a static text). */
 int queue_open(const struct config *c, const char *folder, const char *id, struct envelope *e,
                const char **why);
+/* The pure part of queue_open: a head, up to and including its empty line. False with *why. */
+bool envelope_parse(struct slice head, struct envelope *e, const char **why);
 /* Overwrites the recipient's mark in place and makes it durable. 0 or -1 with errno. */
 int queue_mark(int fd, struct recipient *r, enum recipient_state state, bool sync);
+/* Writes active/<e->id> anew with e's recipients and the message of fd, durably and in one step:
+ * whatever happens, the old file or the new one is there. 0 or -1 with errno. */
+int queue_rewrite(const struct config *c, int fd, struct envelope *e);
 /* Renames between state folders (not synced: every state folder is safe to find it in). */
 int queue_move(const struct config *c, const char *id, const char *from, const char *to);
+/* From active/ to deferred/ with the next try at next_us, wall-clock. 0 or -1 with errno. */
+int queue_defer(const struct config *c, const char *id, int64_t next_us);
 /* Every recipient is done or failed: removes file and log. */
 int queue_remove(const struct config *c, const char *folder, const char *id);
 /* Asks the queue role to look now: one id, or NULL for all folders. Never blocks, may be lost. */
 void queue_wake(const struct config *c, const char *id);
+/* For the operator's flush: a deferred message becomes due now, and the queue is woken. 0 or -1. */
+int queue_retry_now(const struct config *c, const char *id);
+
+/* Calls each(arg, id) for every message in a folder ("active", "deferred", "hold", "corrupt"), in
+ * no order, until it returns false; a message that moves meanwhile may be missed or come twice.
+ * Names that are no ids are passed over. 0, or -1 with errno. */
+int queue_list(const struct config *c, const char *folder,
+               bool (*each)(void *arg, const char *id), void *arg);
+bool queue_id_valid(const char *id);
+/* The folder that id is in now, out of the four of queue_list: static text, or NULL. */
+const char *queue_find(const struct config *c, const char *id);
+/* <spool>/<folder>/<id>; id NULL: the folder. The caller frees. */
+char *queue_path(const struct config *c, const char *folder, const char *id);
+/* When a deferred message is tried next, wall-clock us; -1 when it is not deferred. */
+int64_t queue_next_try(const struct config *c, const char *id);
+
+/* Appends a line (without its LF) to log/<id>:
+ *   "<RFC 3339 time> <recipient> delivered|deferred|failed <host>[<address>] <reply>" */
+void queue_log(const struct config *c, const char *id, const char *recipient, const char *verdict,
+               const char *host, const char *address, const char *reply);
+
+/* Removes what crashed writers left in incoming/. The number removed. */
+int queue_sweep(const struct config *c);
 
 /* The retry rule: wait as long again as the message has waited, but at least min and at most max.
  * All in ms; returns the wait from now. */

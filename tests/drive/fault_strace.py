@@ -1,9 +1,10 @@
-"""A role that is killed before its nth system call, and a log of what it did until then.
+"""A role that is killed before one of its system calls, and a log of what it did until then.
 
-strace counts system calls for each thread apart and sends the signal when any thread comes to its
-nth, before the call is made: so for n = 1, 2, 3, ... every point between two calls of the path of a
-message is visited, whichever thread it runs in.
+strace counts each kind of call in each thread apart and sends the signal before the call is made.
+So the points at which a process can be stopped are pairs of a kind and a number: those of a message's
+way are learnt from an undisturbed run, and then each is visited.
 """
+import collections
 import pathlib
 import re
 import subprocess
@@ -12,15 +13,16 @@ import time
 
 
 class Trace:
-    """strace on a running process. `kill_at`: SIGKILL before the nth call of any thread."""
+    """strace on a running process. `kill_at`: SIGKILL before the nth call of any thread; `call`: the
+    nth call of that name. (strace counts each system call apart, "all" too.)"""
 
-    def __init__(self, pid, kill_at=None):
+    def __init__(self, pid, kill_at=None, call="all"):
         self.pid = pid
         self.log = pathlib.Path(tempfile.mkstemp(prefix="postroad-trace-")[1])
         command = ["strace", "-f", "-o", str(self.log), "-s", "200", "-p", str(pid),
                    "-e", "trace=all", "-e", "signal=none"]
         if kill_at:
-            command += ["-e", f"inject=all:signal=SIGKILL:when={kill_at}"]
+            command += ["-e", f"inject={call}:signal=SIGKILL:when={kill_at}"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
         assert "attached" in line, f"strace cannot attach to {pid}: {line}"
@@ -39,7 +41,17 @@ class Trace:
         self.process.stderr.close()
         text = self.log.read_text(errors="replace")
         self.log.unlink()
+        self.points = points(text)
         return whole_calls(text)
+
+
+def points(text):
+    """All (kind, n) of a trace: n up to the most calls of that kind that one thread made."""
+    made = collections.Counter(re.findall(r"^(\d+) +(\w+)\(", text, re.M))
+    most = {}
+    for (_, kind), n in made.items():
+        most[kind] = max(n, most.get(kind, 0))
+    return [(kind, n) for kind in sorted(most) for n in range(1, most[kind] + 1)]
 
 
 def whole_calls(text):

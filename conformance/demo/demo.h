@@ -1,0 +1,19 @@
+/* demo.h - the parts of demo-page, the program behind `make demo`. */
+#ifndef DEMO_DEMO_H
+#define DEMO_DEMO_H
+
+#include "base/buf.h"
+
+/* Tells on standard output what is new in the logs of the folder, until the log of `host` has
+ * `wanted` events of this name. 0, or 1 when that did not come to be in time. */
+int follow(const char *dir, const char *host, const char *name, size_t wanted, int64_t timeout_ms);
+
+/* Whether `got` is `sent`, byte for byte, but for fields that servers add: Return-Path and Received
+ * on top (RFC 5321 4.4), Date and Message-ID where they were missing (RFC 6409 8). Adds an event
+ * to the demo's log that says so, with the path that the Received fields tell. 0 or 1. */
+int compare(const char *dir, const char *sent_path, const char *got_path);
+
+/* The page of the run, with the style and the script of the folder `assets`. 0 or 1. */
+int page(const char *dir, const char *assets);
+
+#endif

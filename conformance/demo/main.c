@@ -1,0 +1,42 @@
+/* main.c - demo-page: what `make demo` needs beside a shell. */
+#include "conformance/demo/demo.h"
+
+#include "base/event.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int usage(void)
+{
+    fputs("usage: demo-page note DIR scene|state|result AT yes|no TITLE TEXT   (AT: mail, tom, ...)\n"
+          "       demo-page follow DIR HOST EVENT COUNT MILLISECONDS\n"
+          "       demo-page compare DIR SENT GOT\n"
+          "       demo-page html DIR ASSETS > PAGE\n", stderr);
+    return 64;
+}
+
+/* Adds a line of the demo's own to the story. */
+static int note(char **argv)
+{
+    char *log = xasprintf("%s/demo.jsonl", argv[2]), *name = xasprintf("demo.%s", argv[3]);
+    int failed = event_open(log, false, NULL, "demo");
+    event(name, EV_STR("at", argv[4]), EV_STR("good", argv[5]), EV_STR("title", argv[6]),
+          EV_STR("text", argv[7]));
+    free(log);
+    free(name);
+    return failed ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 8 && strcmp(argv[1], "note") == 0)
+        return note(argv);
+    if (argc == 7 && strcmp(argv[1], "follow") == 0)
+        return follow(argv[2], argv[3], argv[4], strtoul(argv[5], NULL, 10), atoll(argv[6]));
+    if (argc == 5 && strcmp(argv[1], "compare") == 0)
+        return compare(argv[2], argv[3], argv[4]);
+    if (argc == 4 && strcmp(argv[1], "html") == 0)
+        return page(argv[2], argv[3]);
+    return usage();
+}

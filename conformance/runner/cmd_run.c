@@ -1,0 +1,260 @@
+/* cmd_run.c - conform run */
+#include "conformance/runner/cli.h"
+#include "conformance/runner/files.h"
+#include "conformance/runner/pool.h"
+#include "conformance/runner/report.h"
+
+#include "base/mem.h"
+#include "base/timing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct progress {
+    const struct options *o;
+    size_t finished, all, bad;
+    bool terminal;
+};
+
+static bool is_bad(const struct options *o, const json_t *result)
+{
+    enum verdict v = result_verdict(result);
+    if (v == V_ERROR)
+        return true;
+    if (strcmp(json_text(result, "deviation"), "still") == 0)
+        return false;
+    return v == V_FAIL || (v == V_WARN && o->fail_on_should);
+}
+
+static void progress(void *arg, size_t index, const json_t *result)
+{
+    struct progress *p = arg;
+    (void)index;
+    p->finished++;
+    p->bad += is_bad(p->o, result);
+    if (p->o->quiet)
+        return;
+    if (p->terminal && !p->o->verbose) {
+        fprintf(stderr, "\r%zu/%zu  %zu bad  %-50.50s", p->finished, p->all, p->bad,
+                json_text(result, "id"));
+        if (p->finished == p->all)
+            fprintf(stderr, "\r%70s\r", "");
+    } else if (p->o->verbose) {
+        fprintf(stderr, "%-11s %6.3f  %s\n", json_text(result, "verdict"),
+                json_number_value(json_object_get(result, "seconds")), json_text(result, "id"));
+    }
+}
+
+/* Files named on the command line that are not among the project's scenarios. */
+static void add_files(struct options *o, struct library *l, struct diags *d)
+{
+    for (size_t i = 0; i < o->selection.word_count; i++) {
+        const char *word = o->selection.words[i];
+        char real[4096];
+        if (!slice_ends(slice_str(word), SLICE(".scn")) || !realpath(word, real))
+            continue;
+        bool known = false;
+        for (size_t k = 0; k < l->scenarios.n; k++) {
+            char other[4096];
+            if (realpath(l->scenarios.v[k]->file, other) && strcmp(real, other) == 0) {
+                o->selection.words[i] = l->scenarios.v[k]->file;
+                known = true;
+            }
+        }
+        if (!known)
+            library_add_file(l, word, d);
+    }
+}
+
+static char *last_path(const struct options *o)
+{
+    return xasprintf("%s/conform-last-%s.json", o->build,
+                     strchr(o->target, '/') ? strrchr(o->target, '/') + 1 : o->target);
+}
+
+/* --rerun: only what was bad the last time. */
+static size_t keep_failed(const struct options *o, struct scenario **v, size_t n)
+{
+    char *path = last_path(o);
+    json_t *last = json_load_file(path, 0, NULL), *one;
+    size_t kept = 0, k;
+    if (!last)
+        fprintf(stderr, "conform: no earlier run to take up again (%s)\n", path);
+    for (size_t i = 0; i < n && last; i++)
+        json_array_foreach(json_object_get(last, "results"), k, one)
+            if (strcmp(json_text(one, "id"), v[i]->id) == 0 && is_bad(o, one)) {
+                v[kept++] = v[i];
+                break;
+            }
+    json_decref(last);
+    free(path);
+    return kept;
+}
+
+static struct scenario **arrange(const struct options *o, struct scenario **v, size_t *n)
+{
+    size_t one = *n, all = one * (size_t)(o->repeat < 1 ? 1 : o->repeat);
+    v = xreallocarray(v, all + 1, sizeof *v);
+    for (size_t i = one; i < all; i++)
+        v[i] = v[i - one];
+    uint64_t state = o->seed * 2862933555777941757u + 3037000493u;
+    for (size_t i = all; o->shuffle && i > 1; i--) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        size_t k = (size_t)(state >> 33) % i;
+        struct scenario *t = v[i - 1];
+        v[i - 1] = v[k];
+        v[k] = t;
+    }
+    *n = all;
+    return v;
+}
+
+static bool make_report(const char *format, const json_t *all, const struct catalogue *c,
+                        bool verbose, struct buf *out)
+{
+    if (strcmp(format, "json") == 0) {
+        char *text = json_dumps(all, JSON_INDENT(1));
+        buf_add_str(out, text ? text : "");
+        buf_add_byte(out, '\n');
+        free(text);
+    } else if (strcmp(format, "tap") == 0) {
+        report_tap(out, all);
+    } else if (strcmp(format, "junit") == 0) {
+        report_junit(out, all);
+    } else if (strcmp(format, "markdown") == 0) {
+        report_markdown(out, all, c);
+    } else if (strcmp(format, "html") == 0) {
+        report_html(out, &all, 1, c);
+    } else if (strcmp(format, "term") == 0) {
+        json_t *one;
+        size_t i;
+        json_array_foreach(json_object_get(all, "results"), i, one) {
+            enum verdict v = result_verdict(one);
+            bool not_run = v == V_SKIP || v == V_UNSUPPORTED;
+            if (verbose && not_run)
+                buf_printf(out, "%s  %s: %s\n", verdict_name(v), json_text(one, "id"),
+                           json_text(one, "reason"));
+            else if (!not_run && v != V_PASS && (v != V_INFO || verbose)) {
+                report_block(out, one, json_text(all, "target"));
+                buf_add_byte(out, '\n');
+            }
+        }
+        report_summary(out, all);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool put_report(const struct options *o, const char *format, const char *path,
+                       const json_t *all, const struct catalogue *c)
+{
+    struct buf out = {0};
+    bool ok = make_report(format, all, c, o->verbose, &out);
+    if (!ok)
+        fprintf(stderr, "conform: \"%s\" is no format; term, json, tap, junit, markdown, html\n",
+                format);
+    else if (!path)
+        ok = fwrite(out.data ? out.data : "", 1, out.len, stdout) == out.len;
+    else if (!(ok = write_file(path, buf_slice(&out))))
+        fprintf(stderr, "conform: %s: %s\n", path, strerror(errno));
+    buf_free(&out);
+    return ok;
+}
+
+static int conclude(const struct options *o, const struct library *l, const struct target *t,
+                    json_t *all)
+{
+    struct deviations known = {0};
+    struct diags d = {0};
+    json_t *results = json_object_get(all, "results"), *one;
+    size_t i, bad = 0, errors = 0, ran = 0;
+    if (t->folder) {
+        char *path = xasprintf("%s/deviations", t->folder);
+        deviations_load(&known, path, &d);
+        free(path);
+    }
+    fputs(buf_str(&d.text), stderr);
+    deviations_mark(&known, results);
+    json_array_foreach(results, i, one) {
+        enum verdict v = result_verdict(one);
+        errors += v == V_ERROR;
+        bad += v != V_ERROR && is_bad(o, one);
+        ran += v != V_SKIP && v != V_UNSUPPORTED && v != V_ERROR;
+    }
+    bool ok = put_report(o, o->json ? "json" : o->format, o->out, all, &l->catalogue);
+    for (i = 0; i < o->report_count; i++) {
+        const char *colon = strchr(o->reports[i], ':');
+        char *format = slice_dup(slice_of(o->reports[i], colon ? (size_t)(colon - o->reports[i]) : 0));
+        ok &= colon && put_report(o, format, colon + 1, all, &l->catalogue);
+        free(format);
+    }
+    char *last = last_path(o);
+    json_dump_file(all, last, JSON_INDENT(1));
+    free(last);
+    deviations_free(&known);
+    int status = bad ? EXIT_BROKEN : errors || !ok || d.errors ? EXIT_HARNESS : EXIT_FINE;
+    if (o->min && (int)ran < o->min) {
+        fprintf(stderr, "conform: only %zu scenarios ran, --min asks for %d\n", ran, o->min);
+        status = EXIT_HARNESS;
+    }
+    buf_free(&d.text);
+    return status;
+}
+
+static int run_selected(struct options *o, struct library *l, const struct target *t,
+                        struct scenario **v, size_t n)
+{
+    struct progress p = {.o = o, .all = n, .terminal = isatty(2)};
+    struct pool_conf conf = {.target = t, .catalogue = &l->catalogue, .scenarios = v, .count = n,
+                             .jobs = t->lab ? o->jobs : 1, .artefacts = o->artefacts,
+                             .keep_all = o->keep, .trace = o->trace, .done = progress, .arg = &p};
+    struct buf error = {0};
+    char *version = NULL;
+    int64_t start = mono_ms();
+    json_t *results = pool_run(&conf, &version, &error);
+    if (!results) {
+        fprintf(stderr, "conform: %s\n", buf_str(&error));
+        buf_free(&error);
+        return EXIT_HARNESS;
+    }
+    json_t *all = results_of(t, version, results, (double)(mono_ms() - start) / 1000);
+    int status = conclude(o, l, t, all);
+    json_decref(all);
+    free(version);
+    buf_free(&error);
+    return status;
+}
+
+int command_run(struct options *o)
+{
+    struct library l;
+    struct diags d = {0};
+    struct buf errors = {0};
+    int status = EXIT_HARNESS;
+    size_t n = 0;
+    library_load(&l, o->root, &d);
+    add_files(o, &l, &d);
+    fputs(buf_str(&d.text), stderr);
+    struct target *t = target_load(o->target, o->root, o->build, &errors);
+    struct scenario **v = library_select(&l, &o->selection, &n);
+    if (t && o->rerun)
+        n = keep_failed(o, v, n);
+    if (!t) {
+        fputs(buf_str(&errors), stderr);
+    } else if (!n) {
+        fprintf(stderr, "conform: nothing is selected\n");
+        status = o->rerun ? EXIT_FINE : EXIT_HARNESS;
+    } else {
+        v = arrange(o, v, &n);
+        status = run_selected(o, &l, t, v, n);
+    }
+    free(v);
+    target_free(t);
+    library_free(&l);
+    buf_free(&errors);
+    buf_free(&d.text);
+    return status;
+}

@@ -1,0 +1,24 @@
+/* result.h - what came of scenarios, as JSON: every report is made from it. The fields:
+ * docs/conform-results.md. */
+#ifndef RUNNER_RESULT_H
+#define RUNNER_RESULT_H
+
+#include "conformance/runner/run.h"
+
+#include <jansson.h>
+
+/* A scenario that was run: verdict, findings, clauses, transcript. New reference. */
+json_t *result_of_run(const struct run *r, int attempt);
+/* One that was not. */
+json_t *result_without_run(const struct scenario *s, enum verdict v, const char *reason);
+/* The verdict of a result. */
+enum verdict result_verdict(const json_t *result);
+const char *json_text(const json_t *object, const char *key);     /* "" when there is none */
+
+/* The whole: target, version, date, the results, the counts. Takes the results over. */
+json_t *results_of(const struct target *t, const char *version, json_t *results, double seconds);
+/* The clauses with their verdicts: worst of all results that speak of them. New reference: an
+ * object id -> {"verdict", "level", "scenarios": [...]}. */
+json_t *clause_verdicts(const json_t *results);
+
+#endif

@@ -1,0 +1,1 @@
+NEW_USERS="dovecot:7201 dovenull:7202 vmail:7103"

@@ -1,0 +1,38 @@
+/* sasl_protocol.h - exchanges over the auth socket (protocol.h), a JSON object a line:
+ *
+ *   {"op":"sasl-start","mechanism":"PLAIN","service":"smtp","peer":"192.0.2.1","tls":true,
+ *    "initial":"AHRvbQB0b20tcHc=","exporter":"...","unique":"...","external":"tom"}
+ *   {"op":"sasl-step","data":"..."}   {"op":"sasl-cancel"}
+ *   {"status":"continue","data":"..."}   or an answer as to "verify"
+ *
+ * Messages are in Base64. A connection carries one exchange at a time. */
+#ifndef REFERENCE_AUTH_SASL_PROTOCOL_H
+#define REFERENCE_AUTH_SASL_PROTOCOL_H
+
+#include "reference/auth/sasl_exchange.h"
+
+#include <jansson.h>
+
+/* Requests, with the line end. */
+void sasl_write_start(struct buf *b, const struct sasl_channel *ch, const char *mechanism,
+                      const struct slice *initial);
+void sasl_write_step(struct buf *b, struct slice message);
+void sasl_write_cancel(struct buf *b);
+/* Reads an answer line: the challenge (octets) is appended, *out filled. A line that cannot be
+ * understood gives SASL_TEMPFAIL. */
+enum sasl_status sasl_read_answer(struct slice line, struct buf *challenge, struct account *out);
+
+/* One connection of the auth process: at most one exchange. */
+struct sasl_connection {
+    struct sasl_server *server;            /* NULL: none is served */
+    struct sasl_exchange *exchange;        /* NULL: none */
+    char *peer;                            /* of the exchange */
+    void (*refused)(const char *peer);     /* told of a wrong guess before the answer; may be NULL */
+};
+
+/* Answers a request whose op begins with "sasl-". False when it is none that makes sense now: the
+ * connection is then to be closed. */
+bool sasl_answer(struct sasl_connection *c, const json_t *request, struct buf *answer);
+void sasl_connection_end(struct sasl_connection *c);
+
+#endif

@@ -1,0 +1,130 @@
+/* alias.c - what an alias comes to, through all aliases that it names. */
+#include "reference/queue/worker.h"
+
+#include "base/mem.h"
+#include "reference/message/address.h"
+
+#include <stdlib.h>
+
+#define ALIAS_DEPTH 16           /* aliases that name aliases */
+#define TARGETS_MAX 10000        /* of one alias, all in all */
+
+struct expansion {
+    struct worker *w;
+    struct targets *out;
+    struct string_list seen;     /* addresses already looked up */
+};
+
+struct slice address_domain(const char *address)
+{
+    struct slice s = slice_str(address);
+    ptrdiff_t at = slice_rindex(s, '@');
+    return at < 0 ? slice_str("") : slice_sub(s, (size_t)at + 1, s.n);
+}
+
+bool address_is_local(const struct config *c, const char *address)
+{
+    struct slice domain = address_domain(address);
+    return domain.n == 0 || config_is_local(c, domain);
+}
+
+void targets_free(struct targets *t)
+{
+    for (size_t i = 0; i < t->list.n; i++)
+        free(t->list.v[i]);
+    free(t->list.v);
+    *t = (struct targets){0};
+}
+
+/* False when it is there already, or there is no more room. */
+static bool add_once(struct string_list *l, const char *text)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (slice_ieq(slice_str(l->v[i]), slice_str(text)))
+            return false;
+    if (l->n >= TARGETS_MAX)
+        return false;
+    l->v = xreallocarray(l->v, l->n + 1, sizeof *l->v);
+    l->v[l->n++] = xstrdup(text);
+    return true;
+}
+
+static void add_target(struct expansion *x, const char *address, bool local)
+{
+    struct path path;
+    if (mailbox_parse(slice_str(address), &path) != ADDRESS_OK) {
+        x->out->unsupported++;
+        return;
+    }
+    path_free(&path);
+    add_once(&x->out->list, address);
+    x->out->all_local &= local;
+}
+
+static void expand(struct expansion *x, const struct account *alias, const char *domain, int depth);
+
+/* A local address that is not final yet. */
+static void expand_local(struct expansion *x, const char *address, int depth)
+{
+    struct account found = {0};
+    char *domain = slice_dup(address_domain(address));
+    if (!add_once(&x->seen, address) || depth > ALIAS_DEPTH) {
+        free(domain);
+        return;
+    }
+    switch (x->w->look_up(x->w->look_up_arg, address, &found)) {
+    case AUTH_ALIAS:
+        expand(x, &found, domain, depth);
+        break;
+    case AUTH_TEMPFAIL:
+        x->out->tempfail = true;
+        break;
+    default:                     /* unknown ones too: the delivery agent will say so */
+        add_target(x, address, true);
+    }
+    account_free(&found);
+    free(domain);
+}
+
+static void expand_item(struct expansion *x, const char *item, const char *domain, int depth)
+{
+    const char *name = item[0] == '\\' ? item + 1 : item;
+    char *address;
+    if (strchr("|/:", item[0])) {        /* "" too: strchr finds its NUL */
+        x->out->unsupported++;
+        return;
+    }
+    address = address_domain(name).n ? xstrdup(name) : xasprintf("%s@%s", name, domain);
+    if (item[0] == '\\')
+        add_target(x, address, true);
+    else if (address_is_local(x->w->c, address))
+        expand_local(x, address, depth + 1);
+    else
+        add_target(x, address, false);
+    free(address);
+}
+
+static void expand(struct expansion *x, const struct account *alias, const char *domain, int depth)
+{
+    for (size_t i = 0; i < alias->target_count; i++)
+        expand_item(x, alias->targets[i], domain, depth);
+}
+
+void alias_expand(struct worker *w, const char *address, const struct account *alias,
+                  struct targets *out)
+{
+    struct expansion x = {.w = w, .out = out};
+    const struct config *c = w->c;
+    *out = (struct targets){.all_local = true};
+    struct slice domain = address_domain(address);
+    /* "<postmaster>" has no domain (RFC 5321 4.1.1.3); any of ours will do. */
+    if (domain.n == 0)
+        domain = slice_str(c->local_domains.n ? c->local_domains.v[0] : c->hostname);
+    char *name = slice_dup(domain);
+    add_once(&x.seen, address);
+    expand(&x, alias, name, 0);
+    free(name);
+    for (size_t i = 0; i < x.seen.n; i++)
+        free(x.seen.v[i]);
+    free(x.seen.v);
+}

@@ -1,0 +1,274 @@
+/* queue.c - the role: one thread that looks (wake-ups, the scan, the clock), and delivery threads. */
+#include "reference/queue/queue.h"
+
+#include "base/event.h"
+#include "base/mem.h"
+#include "base/timing.h"
+#include "reference/queue/worker.h"
+#include "reference/roles.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define INTAKE_WORKERS 4         /* beside those for deliveries */
+#define STACK_SIZE (256 * 1024)
+#define TICK_MS 500              /* connections are tidied, removals made durable */
+#define REMOVALS_MS 100
+#define WAKE_BATCH 512           /* datagrams read before anything else is done */
+#define WAKE_QUEUE 8             /* a longer burst may not have fitted the socket's queue */
+#define LOOK_MS 100              /* between looks through active/ because of that */
+
+struct role {
+    const struct config *c;
+    struct scheduler *s;
+    int wake_fd;
+    pthread_mutex_t lock;        /* of the workers */
+    pthread_cond_t gone;
+    struct relay **relay;        /* of each worker; NULL: not started, or gone */
+    size_t worker_max, running;
+    atomic_bool removed;
+    int64_t next_scan_ms, next_sync_ms, next_look_ms;
+    bool missed;                 /* wake-ups may have been lost */
+};
+
+struct worker_start { struct role *role; size_t number; };
+
+static enum auth_status look_up(void *arg, const char *address, struct account *out)
+{
+    return auth_lookup(arg, address, out);
+}
+
+static void *worker_thread(void *arg)
+{
+    struct worker_start *start = arg;
+    struct role *role = start->role;
+    struct auth_client *auth = auth_client_new(role->c);
+    struct worker w = {role->c, role->s, role->relay[start->number], look_up, auth,
+                       &role->removed};
+    worker_run(&w);
+    auth_client_free(auth);
+    pthread_mutex_lock(&role->lock);
+    relay_free(role->relay[start->number]);
+    role->relay[start->number] = NULL;
+    role->running--;
+    pthread_cond_signal(&role->gone);
+    pthread_mutex_unlock(&role->lock);
+    free(start);
+    return NULL;
+}
+
+/* Signals are the main thread's: workers start with all of them blocked. */
+static bool start_thread(struct worker_start *start)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_SIZE);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool good = pthread_create(&thread, &attr, worker_thread, start) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return good;
+}
+
+static bool spawn_worker(void *arg)
+{
+    struct role *role = arg;
+    bool good = false;
+    pthread_mutex_lock(&role->lock);
+    for (size_t i = 0; i < role->worker_max && role->running < role->worker_max; i++) {
+        if (role->relay[i])
+            continue;
+        struct worker_start *start = xcalloc(1, sizeof *start);
+        *start = (struct worker_start){role, i};
+        role->relay[i] = relay_new(role->c);
+        good = start_thread(start);
+        role->running += good;
+        if (!good) {
+            relay_free(role->relay[i]);
+            role->relay[i] = NULL;
+            free(start);
+        }
+        break;
+    }
+    pthread_mutex_unlock(&role->lock);
+    return good;
+}
+
+/* --- finding messages -------------------------------------------------------------------------- */
+
+static bool found_active(void *arg, const char *id)
+{
+    struct role *role = arg;
+    scheduler_found(role->s, id, 0, false);
+    return !roles_stopping();
+}
+
+static bool found_deferred(void *arg, const char *id)
+{
+    struct role *role = arg;
+    int64_t due = queue_next_try(role->c, id);
+    if (due >= 0)
+        scheduler_found(role->s, id, due ? due : 1, false);
+    return !roles_stopping();
+}
+
+static void scan(struct role *role)
+{
+    int swept = queue_sweep(role->c);
+    if (swept > 0)
+        event("queue.swept", EV_INT("files", swept));
+    queue_list(role->c, "active", found_active, role);
+    queue_list(role->c, "deferred", found_deferred, role);
+    role->next_scan_ms = mono_ms() + role->c->queue_scan;
+}
+
+/* "Look at this one": it is new, was released, or is to be tried now. */
+static void look_at(struct role *role, const char *id)
+{
+    int64_t due = queue_next_try(role->c, id);
+    if (due >= 0) {
+        scheduler_found(role->s, id, due ? due : 1, true);
+        return;
+    }
+    char *path = queue_path(role->c, "active", id);
+    if (access(path, F_OK) == 0)
+        scheduler_found(role->s, id, 0, false);
+    free(path);
+}
+
+/* Reads what wake-ups there are. */
+static void read_wakes(struct role *role)
+{
+    char id[QUEUE_ID_MAX];
+    int n = 0;
+    for (ssize_t got; n < WAKE_BATCH; n++) {
+        got = recv(role->wake_fd, id, sizeof id - 1, MSG_DONTWAIT);
+        if (got < 0)
+            break;
+        id[got] = 0;
+        if (got == 0) {
+            scheduler_forgive(role->s);
+            scan(role);
+        } else if (queue_id_valid(id)) {
+            look_at(role, id);
+        }
+    }
+    role->missed |= n >= WAKE_QUEUE;
+}
+
+/* After a burst, whatever is in active/ is looked for. */
+static void look_for_missed(struct role *role)
+{
+    if (!role->missed || mono_ms() < role->next_look_ms)
+        return;
+    role->missed = false;
+    queue_list(role->c, "active", found_active, role);
+    role->next_look_ms = mono_ms() + LOOK_MS;
+}
+
+/* --- the loop ---------------------------------------------------------------------------------- */
+
+/* Removed files are durable soon, all together: until then a power cut would bring them back, and
+ * they would be delivered again. */
+static void sync_removals(struct role *role)
+{
+    if (mono_ms() < role->next_sync_ms || !atomic_exchange(&role->removed, false))
+        return;
+    role->next_sync_ms = mono_ms() + REMOVALS_MS;
+    char *path = queue_path(role->c, "active", NULL);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && role->c->fsync)
+        fsync(fd);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+}
+
+static void turn(struct role *role)
+{
+    struct pollfd p[3] = {{.fd = role->wake_fd, .events = POLLIN},
+                          {.fd = scheduler_alarm(role->s), .events = POLLIN},
+                          {.fd = roles_stop_fd(), .events = POLLIN}};
+    int64_t due_us = scheduler_tick(role->s);
+    int64_t wait = role->next_scan_ms - mono_ms();
+    if (wait > TICK_MS)
+        wait = TICK_MS;
+    if (role->missed && wait > LOOK_MS)
+        wait = LOOK_MS;
+    if (atomic_load(&role->removed) && wait > REMOVALS_MS)
+        wait = REMOVALS_MS;
+    if (due_us >= 0 && (due_us + 999) / 1000 < wait)
+        wait = (due_us + 999) / 1000;
+    poll(p, 3, wait > 0 ? (int)wait : 0);
+    uint64_t rung;
+    if (p[1].revents && read(p[1].fd, &rung, sizeof rung) < 0) {
+        /* Somebody else's read would do as well. */
+    }
+    if (p[0].revents)
+        read_wakes(role);
+    look_for_missed(role);
+    if (mono_ms() >= role->next_scan_ms)
+        scan(role);
+    sync_removals(role);
+}
+
+/* With the lock held: waits until all workers are gone, or ms have passed. */
+static void wait_for_workers(struct role *role, int64_t ms)
+{
+    int64_t until_us = wall_us() + ms * 1000;
+    struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
+    while (role->running > 0
+           && pthread_cond_timedwait(&role->gone, &role->lock, &until) != ETIMEDOUT)
+        ;
+}
+
+/* What is under way may end; then connections are cut, which every state on disk stands. True when
+ * all workers are gone: somebody may wait for a connection that does not come. */
+static bool stop_workers(struct role *role)
+{
+    scheduler_stop(role->s);
+    pthread_mutex_lock(&role->lock);
+    wait_for_workers(role, role->c->timeout_stop * 3 / 4);
+    for (size_t i = 0; i < role->worker_max; i++)
+        if (role->relay[i])
+            relay_interrupt(role->relay[i]);
+    wait_for_workers(role, role->c->timeout_stop / 8);
+    bool gone = role->running == 0;
+    pthread_mutex_unlock(&role->lock);
+    role->next_sync_ms = 0;
+    sync_removals(role);
+    return gone;
+}
+
+int queue_main(const struct config *c, const struct role_listener *l, size_t n)
+{
+    struct role role = {.c = c, .wake_fd = n > 0 ? l[0].fd : -1};
+    if (queue_prepare(c) < 0)
+        die(73, "queue: %s: %s; make it writable for user %s", c->spool, strerror(errno),
+            c->user ? c->user : "of the queue");
+    pthread_mutex_init(&role.lock, NULL);
+    pthread_cond_init(&role.gone, NULL);
+    role.worker_max = (size_t)(c->deliveries + c->deliveries_per_destination + INTAKE_WORKERS);
+    role.relay = xcalloc(role.worker_max, sizeof(struct relay *));
+    role.s = scheduler_new(c, spawn_worker, &role);
+    scan(&role);
+    event("queue.started", EV_INT("messages", (int64_t)scheduler_count(role.s)));
+    while (!roles_stopping())
+        turn(&role);
+    if (!stop_workers(&role))
+        _exit(0);                /* all is on disk */
+    scheduler_free(role.s);
+    free(role.relay);
+    pthread_cond_destroy(&role.gone);
+    pthread_mutex_destroy(&role.lock);
+    return 0;
+}

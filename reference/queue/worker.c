@@ -1,0 +1,144 @@
+/* worker.c - a delivery thread. */
+#include "reference/queue/worker.h"
+
+#include "base/event.h"
+#include "base/mem.h"
+#include "base/timing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TROUBLE_WAIT_US 1000000  /* after an error of the system, such as too many open files */
+
+void opened_close(struct opened *o)
+{
+    if (o->fd >= 0)
+        close(o->fd);
+    envelope_free(&o->e);
+    o->fd = -1;
+}
+
+static bool open_message(struct worker *w, const struct message *m, struct opened *o,
+                         const char **why)
+{
+    o->fd = queue_open(w->c, "active", m->id, &o->e, why);
+    return o->fd >= 0;
+}
+
+/* The site of a job's verdicts for the scheduler: it is down when nobody was spoken to. */
+static enum site deliver(struct worker *w, struct job *j, struct opened *o,
+                         struct relay_recipient *r)
+{
+    struct relay_message rm = {
+        .id = o->e.id, .reverse_path = o->e.reverse_path, .eight_bit = o->e.eight_bit,
+        .high_octets = o->e.high_octets, .dots = o->e.dots, .fd = o->fd,
+        .offset = o->e.message_offset, .size = o->e.size,
+        .settled = outcome_mark, .settled_arg = o,
+    };
+    struct buf why = {0};
+    if (scheduler_is_dead(w->s, j, &why)) {
+        for (size_t i = 0; i < j->n; i++)
+            recipient_settle(&r[i], &rm, VERDICT_DEFER, "4.4.1", buf_str(&why), NULL);
+        buf_free(&why);
+        return SITE_UNTRIED;
+    }
+    event("queue.attempt", EV_STR("id", o->e.id), EV_STR("domain", j->name),
+          EV_INT("recipients", (int64_t)j->n));
+    struct client *kept = scheduler_connection(w->s, j);
+    bool spoken = strcmp(j->name, LOCAL_DESTINATION) == 0
+        ? relay_deliver_local(w->relay, &rm, r, j->n, &kept)
+        : relay_deliver(w->relay, j->name, &rm, r, j->n, &kept);
+    if (kept)
+        scheduler_keep(w->s, j, kept);
+    return spoken ? SITE_UP : SITE_DOWN;
+}
+
+static void run_job(struct worker *w, struct job *j, struct opened *o)
+{
+    struct relay_recipient *r = xcalloc(j->n, sizeof *r);
+    struct message *m = j->message;
+    size_t n = j->n, deferred = 0, failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        r[i].index = j->r[i].index;
+        r[i].to = j->r[i].to ? j->r[i].to : o->e.rcpt[r[i].index].address;
+    }
+    enum site site = deliver(w, j, o, r);
+    outcome_settle(w, o, r, n, j->only, &deferred, &failed);
+    if (scheduler_job_over(w->s, j, site, r[0].reply, deferred, failed))
+        outcome_finish(w, m, o);
+    recipients_free(r, n);
+}
+
+/* The file could not be opened for a job or an intake. */
+static void on_unreadable(struct worker *w, struct message *m, int error, const char *why)
+{
+    int64_t due;
+    if (error == ENOENT && (due = queue_next_try(w->c, m->id)) >= 0) {
+        scheduler_defer(w->s, m, true, due); /* it had just moved when it was seen in active/ */
+    } else if (error == ENOENT) {            /* the operator took it away */
+        scheduler_forget(w->s, m);
+    } else if (error == EBADMSG) {
+        event("queue.corrupt", EV_STR("id", m->id), EV_STR("reason", why));
+        queue_move(w->c, m->id, "active", "corrupt");
+        scheduler_forget(w->s, m);
+    } else {
+        event("queue.trouble", EV_STR("id", m->id), EV_STR("error", strerror(error)));
+        scheduler_defer(w->s, m, false, wall_us() + TROUBLE_WAIT_US);
+    }
+}
+
+static void on_job(struct worker *w, struct job *j)
+{
+    struct message *m = j->message;
+    struct opened o = {.fd = -1};
+    const char *why = NULL;
+    if (open_message(w, m, &o, &why)) {
+        run_job(w, j, &o);
+    } else {
+        int error = errno;
+        if (scheduler_job_over(w->s, j, SITE_UNTRIED, NULL, j->n, 0))
+            on_unreadable(w, m, error, why);
+    }
+    opened_close(&o);
+}
+
+static void on_intake(struct worker *w, struct message *m)
+{
+    struct opened o = {.fd = -1};
+    const char *why = NULL;
+    if (m->in_deferred && queue_move(w->c, m->id, "deferred", "active") < 0 && errno != ENOENT) {
+        int error = errno;
+        scheduler_dispatch(w->s, m, NULL);
+        event("queue.trouble", EV_STR("id", m->id), EV_STR("error", strerror(error)));
+        scheduler_defer(w->s, m, true, wall_us() + TROUBLE_WAIT_US);
+        return;
+    }
+    m->in_deferred = false;
+    if (!open_message(w, m, &o, &why)) {
+        int error = errno;
+        scheduler_dispatch(w->s, m, NULL);
+        on_unreadable(w, m, error, why);
+        return;
+    }
+    struct job *jobs = intake_jobs(w, m, &o);
+    struct job *mine = scheduler_dispatch(w->s, m, jobs);
+    if (mine)
+        run_job(w, mine, &o);
+    else if (!jobs)
+        outcome_finish(w, m, &o);
+    opened_close(&o);
+}
+
+void worker_run(struct worker *w)
+{
+    struct task task;
+    for (scheduler_next(w->s, &task); task.kind != TASK_STOP; scheduler_next(w->s, &task)) {
+        if (task.kind == TASK_INTAKE)
+            on_intake(w, task.message);
+        else if (task.kind == TASK_JOB)
+            on_job(w, task.job);
+        else
+            client_quit(task.client, true);
+    }
+}

@@ -1,0 +1,73 @@
+/* worker.h - what a delivery thread of the queue does with a message: take it in, deliver it, write
+ * down what became of it. */
+#ifndef REFERENCE_WORKER_H
+#define REFERENCE_WORKER_H
+
+#include "reference/auth/auth.h"
+#include "reference/queue/scheduler.h"
+#include "reference/relay/relay.h"
+
+#include <stdatomic.h>
+
+struct worker {
+    const struct config *c;
+    struct scheduler *s;
+    struct relay *relay;
+    /* auth_lookup, or a test's own. */
+    enum auth_status (*look_up)(void *arg, const char *address, struct account *out);
+    void *look_up_arg;
+    atomic_bool *removed;        /* set when files were removed: a sync of the folder is due */
+};
+
+struct opened {                  /* a message's file in active/ */
+    int fd;
+    struct envelope e;
+};
+void opened_close(struct opened *o);
+
+/* Serves tasks until there is TASK_STOP. */
+void worker_run(struct worker *w);
+
+/* --- intake.c ---------------------------------------------------------------------------------- */
+
+/* Who goes where: looks up the local recipients, expands aliases (which may write the file anew),
+ * settles at once what needs no delivery, and makes a job for each destination of the others. */
+struct job *intake_jobs(struct worker *w, struct message *m, struct opened *o);
+
+/* --- alias.c ----------------------------------------------------------------------------------- */
+
+struct targets {                 /* what an alias came to */
+    struct string_list list;     /* addresses, each once */
+    bool all_local;              /* every one an account here */
+    size_t unsupported;          /* commands, files, and what is no address */
+    bool tempfail;               /* accounts could not be asked */
+};
+
+/* `alias`: the answer AUTH_ALIAS for `address`. Loops end where they began. */
+void alias_expand(struct worker *w, const char *address, const struct account *alias,
+                  struct targets *out);
+void targets_free(struct targets *t);
+
+/* The domain of an address: what follows the last "@"; "" when there is none. */
+struct slice address_domain(const char *address);
+bool address_is_local(const struct config *c, const char *address);
+
+/* --- outcome.c --------------------------------------------------------------------------------- */
+
+/* Writes the verdicts of r[0..n) down: marks, log, events, bounces. Counts who is still to be
+ * delivered and who failed. `only`: nobody else of the message is left. */
+void outcome_settle(struct worker *w, struct opened *o, struct relay_recipient *r, size_t n,
+                    bool only, size_t *deferred, size_t *failed);
+/* Makes a recipient's delivery durable in the moment that it is known; a relay_message's settled. */
+void outcome_mark(void *opened, const struct relay_recipient *r);
+/* All jobs are over: the message is removed, deferred or held, and given back to the scheduler. */
+void outcome_finish(struct worker *w, struct message *m, struct opened *o);
+
+/* --- bounce.c ---------------------------------------------------------------------------------- */
+
+/* Puts a delivery status notification (RFC 3464) about r[0..n), all failed, into the queue; for the
+ * same recipients only once. 0, or -1 with errno. */
+int bounce_write(const struct config *c, const struct opened *o, struct relay_recipient *const *r,
+                 size_t n);
+
+#endif

@@ -1,0 +1,12 @@
+/* client_internal.h - shared by client.c (connection) and transaction.c (mail). Not for others. */
+#ifndef REFERENCE_CLIENT_INTERNAL_H
+#define REFERENCE_CLIENT_INTERNAL_H
+
+#include "reference/relay/client.h"
+
+/* Writes a command line (CRLF included); it leaves with the next read. */
+void client_command(struct client *cl, const char *line);
+/* Reads a reply into cl->reply; broken is set when there is none, or 421. */
+bool client_reply(struct client *cl, int64_t timeout_ms);
+
+#endif

@@ -1,0 +1,338 @@
+/* transaction.c - MAIL, RCPT, DATA and what the replies mean for each recipient. */
+#include "reference/relay/client.h"
+
+#include "base/mem.h"
+#include "reference/relay/client_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Commands whose replies are still to come. RFC 2920 3.1: the replies to a group must fit the
+ * windows, or both sides would wait for the other for ever. */
+#define PIPELINE_MAX 64
+#define CHUNK 65536
+
+struct transaction {
+    struct client *cl;
+    const struct relay_message *m;
+    struct relay_recipient **r;  /* those that take part */
+    size_t n;
+    size_t sent, answered;       /* commands: 0 MAIL, 1..n RCPT, n + 1 DATA */
+    size_t accepted;
+    bool farewell;               /* 421 instead of an answer to MAIL */
+    bool ended;                  /* no more commands; only replies are awaited */
+    bool data_open;              /* 354: the server waits for a message */
+};
+
+static enum verdict verdict_of(const struct reply *reply)
+{
+    return reply_is(reply, 2) ? VERDICT_DELIVERED
+         : reply_is(reply, 5) ? VERDICT_FAIL : VERDICT_DEFER;
+}
+
+/* What the last reply means, for a recipient. */
+static void settle(struct transaction *t, struct relay_recipient *r, enum verdict verdict)
+{
+    /* RFC 3463 3.1: .0.0 where the server gave no enhanced code. */
+    static const char *const undefined[] = {"", "2.0.0", "4.0.0", "5.0.0"};
+    const struct reply *reply = &t->cl->reply;
+    struct buf line = {0};
+    reply_add_line(&line, reply);
+    if (reply->code >= 300 && reply->code < 400)
+        buf_add_str(&line, " (which is no answer here)");
+    recipient_settle(r, t->m, verdict, reply->status[0] ? reply->status : undefined[verdict],
+                     buf_str(&line), t->cl);
+    buf_free(&line);
+}
+
+/* The last reply decides about everyone who is still undecided: all, or those accepted. */
+static void settle_open(struct transaction *t, enum verdict verdict, bool only_accepted)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (only_accepted ? t->r[i]->accepted : t->r[i]->verdict == VERDICT_NONE)
+            settle(t, t->r[i], verdict);
+}
+
+/* The connection is gone or in a state that nobody knows: what is not settled waits. */
+static void give_up(struct transaction *t)
+{
+    t->cl->broken = true;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->r[i]->verdict == VERDICT_NONE)
+            settle(t, t->r[i], VERDICT_DEFER);
+}
+
+static void refuse_all(struct transaction *t, const char *status, const char *why)
+{
+    for (size_t i = 0; i < t->n; i++)
+        recipient_settle(t->r[i], t->m, VERDICT_FAIL, status, why, t->cl);
+}
+
+static bool has_high_octet(const char *s)
+{
+    for (; *s; s++)
+        if (*s & 0x80)
+            return true;
+    return false;
+}
+
+/* What can be known before a word is said. */
+static bool server_can_take(struct transaction *t)
+{
+    const struct client *cl = t->cl;
+    bool utf8 = has_high_octet(t->m->reverse_path);
+    for (size_t i = 0; i < t->n; i++)
+        utf8 |= has_high_octet(t->r[i]->to);
+    if (cl->size_limit && (uint64_t)t->m->size > cl->size_limit)
+        refuse_all(t, "5.3.4", "message larger than this server takes"); /* RFC 1870 6.1 */
+    else if (t->m->high_octets && !cl->eight_bit)
+        /* RFC 6152 3: not to be sent to a server without 8BITMIME. */
+        refuse_all(t, "5.6.3", "message has 8-bit content and the server takes 7-bit only");
+    else if (utf8)
+        /* RFC 6531 3.1: such addresses need SMTPUTF8, which this client does not speak. */
+        refuse_all(t, "5.6.7", "address is not ASCII");
+    else
+        return true;
+    return false;
+}
+
+static void send_mail(struct transaction *t)
+{
+    const struct client *cl = t->cl;
+    struct buf line = {0};
+    buf_printf(&line, "MAIL FROM:<%s>", t->m->reverse_path);
+    if (cl->size)
+        buf_printf(&line, " SIZE=%lld", (long long)t->m->size);
+    if (cl->eight_bit && (t->m->eight_bit || t->m->high_octets))
+        buf_add_str(&line, " BODY=8BITMIME");
+    buf_add_str(&line, "\r\n");
+    client_command(t->cl, buf_str(&line));
+    buf_free(&line);
+}
+
+static void send_command(struct transaction *t)
+{
+    size_t i = t->sent++;
+    if (i == 0) {
+        send_mail(t);
+    } else if (i <= t->n) {
+        char *line = xasprintf("RCPT TO:<%s>\r\n", t->r[i - 1]->to);
+        client_command(t->cl, line);
+        free(line);
+    } else {
+        client_command(t->cl, "DATA\r\n");
+        t->ended = true;
+    }
+}
+
+static void on_mail(struct transaction *t)
+{
+    if (reply_is(&t->cl->reply, 2)) {
+        t->cl->dirty = true;
+        return;
+    }
+    t->farewell = t->cl->reply.code == 421;
+    settle_open(t, verdict_of(&t->cl->reply), false);
+    t->ended = true;
+}
+
+static void on_rcpt(struct transaction *t, struct relay_recipient *r)
+{
+    int code = t->cl->reply.code;
+    if (r->verdict != VERDICT_NONE)
+        return;                  /* MAIL was refused: this is its echo */
+    r->accepted = reply_is(&t->cl->reply, 2);
+    t->accepted += r->accepted;
+    if (r->accepted)
+        return;
+    /* RFC 5321 4.5.3.1.10: 552 here is an old way to say 452, too many recipients. */
+    r->too_many = code == 452 || code == 552;
+    settle(t, r, r->too_many ? VERDICT_DEFER : verdict_of(&t->cl->reply));
+}
+
+/* False when the conversation cannot go on. */
+static bool on_data(struct transaction *t)
+{
+    const struct reply *reply = &t->cl->reply;
+    t->data_open = reply->code == 354;
+    if (t->data_open)
+        return true;
+    if (t->accepted)
+        settle_open(t, reply_is(reply, 5) ? VERDICT_FAIL : VERDICT_DEFER, true);
+    /* 2yz or 3yz: does it wait for a message or for a command? Only a new connection can tell. */
+    return reply_is(reply, 4) || reply_is(reply, 5);
+}
+
+/* Reads the reply to the oldest command without one. False when all is over. */
+static bool read_answer(struct transaction *t)
+{
+    struct client *cl = t->cl;
+    size_t i = t->answered;
+    int64_t timeout = i == 0 ? cl->c->timeout_mail
+                    : i <= t->n ? cl->c->timeout_rcpt : cl->c->timeout_data;
+    if (!client_reply(cl, timeout))
+        return false;
+    t->answered++;
+    if (i == 0)
+        on_mail(t);
+    else if (i <= t->n)
+        on_rcpt(t, t->r[i - 1]);
+    else
+        return on_data(t) && !cl->broken;
+    return !cl->broken;
+}
+
+/* The envelope. False when the connection is of no more use. */
+static bool exchange(struct transaction *t)
+{
+    size_t window = t->cl->pipelining ? PIPELINE_MAX : 1;
+    for (;;) {
+        while (!t->ended && t->sent - t->answered < window && t->sent < t->n + 2) {
+            /* Once all replies are in, nobody accepted means that there is nothing to send. */
+            if (t->sent == t->n + 1 && t->answered == t->sent && t->accepted == 0)
+                t->ended = true;
+            else
+                send_command(t);
+        }
+        if (t->answered == t->sent)
+            return true;
+        if (!read_answer(t))
+            return false;
+    }
+}
+
+/* RFC 5321 4.5.2: a dot more before each line that begins with one. `last` is the octet before. */
+static void write_stuffed(struct stream *s, struct slice text, char last)
+{
+    while (text.n > 0) {
+        const char *dot = NULL;
+        size_t from = 0;
+        if (last == '\n' && text.p[0] == '.')
+            dot = text.p;
+        else if ((dot = memmem(text.p, text.n, "\n.", 2)))
+            dot++;
+        from = dot ? (size_t)(dot - text.p) : text.n;
+        stream_write(s, text.p, from);
+        if (!dot)
+            return;
+        stream_write(s, "..", 2);
+        text = slice_sub(text, from + 1, text.n);
+        last = '.';
+    }
+}
+
+/* The message. False when it could not be read from the disk or not be written. */
+static bool send_content(struct transaction *t)
+{
+    const struct relay_message *m = t->m;
+    struct stream *s = t->cl->s;
+    char *chunk = xmalloc(m->size < CHUNK ? (size_t)m->size + 1 : CHUNK), ends[2] = {'\r', '\n'}, last = '\n';
+    int64_t at = m->offset, left = m->size;
+    enum io result = IO_OK;
+    bool readable = true;
+
+    stream_set_timeout(s, t->cl->c->timeout_block);
+    while (left > 0 && readable && result == IO_OK) {
+        ssize_t n = pread(m->fd, chunk, left < CHUNK ? (size_t)left : CHUNK, at);
+        if (n <= 0) {
+            readable = n < 0 && errno == EINTR;
+            continue;
+        }
+        if (m->dots)
+            write_stuffed(s, slice_of(chunk, (size_t)n), last);
+        else
+            stream_write(s, chunk, (size_t)n);
+        ends[0] = n > 1 ? chunk[n - 2] : last;
+        ends[1] = last = chunk[n - 1];
+        at += n;
+        left -= n;
+        /* Full pieces leave, each with its own time-out; the rest goes with the final dot. */
+        if (left > 0)
+            result = stream_flush(s);
+    }
+    free(chunk);
+    if (!readable || result != IO_OK)
+        return false;
+    if (ends[0] != '\r' || ends[1] != '\n')
+        stream_puts(s, "\r\n");
+    return stream_puts(s, ".\r\n") == IO_OK && stream_flush(s) == IO_OK;
+}
+
+/* Content and the reply to it; under LMTP one for each recipient that was accepted, in their order
+ * (RFC 2033 4.2). */
+static bool finish(struct transaction *t)
+{
+    struct client *cl = t->cl;
+    if (!send_content(t)) {
+        /* Unfinished: the server must not take what it has for the whole, so no dot is sent. */
+        cl->reply.code = 0;
+        memcpy(cl->reply.status, "4.4.2", 6);
+        buf_clear(&cl->reply.text);
+        buf_printf(&cl->reply.text, "sending the message failed: %s",
+                   *stream_error(cl->s) ? stream_error(cl->s) : "timed out");
+        return false;
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        if (!t->r[i]->accepted)
+            continue;
+        if (!client_reply(cl, cl->c->timeout_end))
+            return false;
+        if (!cl->lmtp) {
+            settle_open(t, verdict_of(&cl->reply), true);
+            break;
+        }
+        settle(t, t->r[i], verdict_of(&cl->reply));
+    }
+    cl->dirty = false;
+    return !cl->broken && !reply_is(&cl->reply, 3);
+}
+
+/* No recipient was accepted, and yet the server took the DATA that had been sent along: an empty
+ * message ends it, and its reply changes nothing (RFC 2920 3.1). */
+static bool finish_nothing(struct transaction *t)
+{
+    int replies = t->cl->lmtp ? 0 : 1;
+    stream_puts(t->cl->s, ".\r\n");
+    t->cl->dirty = false;
+    return replies == 0 || client_reply(t->cl, t->cl->c->timeout_end);
+}
+
+static bool begin(struct transaction *t)
+{
+    struct client *cl = t->cl;
+    bool good = true;
+    if (cl->dirty) {
+        client_command(cl, "RSET\r\n");
+        good = client_reply(cl, cl->c->timeout_mail) && reply_is(&cl->reply, 2);
+        cl->dirty = false;
+    }
+    return good;
+}
+
+bool client_transact(struct client *cl, const struct relay_message *m, struct relay_recipient *r,
+                     size_t n)
+{
+    struct transaction t = {.cl = cl, .m = m, .r = xcalloc(n + 1, sizeof *t.r)};
+    bool heard = true;
+
+    cl->id = m->id;
+    for (size_t i = 0; i < n; i++)
+        if (r[i].take) {
+            r[i].verdict = VERDICT_NONE;
+            r[i].accepted = r[i].too_many = false;
+            t.r[t.n++] = &r[i];
+        }
+    if (t.n > 0 && server_can_take(&t)) {
+        bool good = begin(&t) && exchange(&t);
+        heard = t.answered > 0 && !t.farewell;
+        if (good && t.data_open)
+            good = t.accepted ? finish(&t) : finish_nothing(&t);
+        if (!good)
+            give_up(&t);
+        cl->transactions++;
+    }
+    cl->id = NULL;
+    free(t.r);
+    return heard || !cl->broken;
+}

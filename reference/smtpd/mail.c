@@ -1,0 +1,120 @@
+/* mail.c - MAIL and RCPT (RFC 5321 4.1.1.2, 4.1.1.3). */
+#include "base/mem.h"
+#include "reference/policy/sender.h"
+#include "reference/smtpd/parameters.h"
+
+enum { SIZE_DIGITS_MAX = 20 }; /* RFC 1870 4 */
+
+static bool handle_size(struct session *s, struct slice value)
+{
+    uint64_t size;
+    if (value.n > SIZE_DIGITS_MAX) {
+        smtpd_refuse(s, 501, "5.5.4", "size-syntax", "RFC 1870 4", "SIZE= takes at most 20 digits");
+        return false;
+    }
+    bool digits = value.n > 0;
+    for (size_t i = 0; i < value.n; i++)
+        digits = digits && value.p[i] >= '0' && value.p[i] <= '9';
+    if (!digits) {
+        smtpd_refuse(s, 501, "5.5.4", "size-syntax", "RFC 1870 4",
+                     "SIZE= takes a number of octets");
+        return false;
+    }
+    if (!slice_number(value, UINT64_MAX, &size)) /* 20 digits may be more than 64 bits hold */
+        size = UINT64_MAX;
+    if (s->config->message_size > 0 && size > s->config->message_size) {
+        smtpd_refuse(s, 552, "5.3.4", "message-size", "RFC 1870 6.1",
+                     "message of %llu octets is over the limit of %llu", (unsigned long long)size,
+                     (unsigned long long)s->config->message_size);
+        return false;
+    }
+    s->declared_size = size;
+    return true;
+}
+
+static bool handle_body(struct session *s, struct slice value)
+{
+    s->envelope.eight_bit = slice_ieq_str(value, "8BITMIME");
+    if (s->envelope.eight_bit || slice_ieq_str(value, "7BIT"))
+        return true;
+    smtpd_refuse(s, 501, "5.5.4", "body-value", "RFC 6152 2", "BODY= takes 7BIT or 8BITMIME");
+    return false;
+}
+
+static const struct parameter_row mail_parameters[] = {
+    {"SIZE", handle_size},
+    {"BODY", handle_body},
+    {"AUTH", smtpd_auth_parameter},
+    {0},
+};
+
+static const struct parameter_row rcpt_parameters[] = {{0}};
+
+void smtpd_mail(struct session *s, struct slice argument)
+{
+    struct path from;
+    struct slice parameters;
+    if (!smtpd_parse_path_argument(s, argument, "FROM:", true, &from, &parameters))
+        return;
+    struct verdict v;
+    const struct sender_check check = {.service = s->peer->service, .trusted = s->trusted};
+    policy_sender(&check, &from, &v);
+    if (!verdict_accepts(&v)) {
+        smtpd_answer(s, &v);
+    } else if (smtpd_parameters_apply(s, parameters, mail_parameters)) {
+        s->envelope.reverse_path = xstrdup(from.address);
+        s->phase = PHASE_MAIL;
+        smtpd_answer(s, &v);
+    } else {
+        smtpd_transaction_reset(s); /* RFC 5321 4.1.4: a refused MAIL leaves nothing behind */
+    }
+    path_free(&from);
+}
+
+/* The same mailbox twice is one delivery. */
+static bool is_known_recipient(const struct envelope *e, const char *address)
+{
+    for (size_t i = 0; i < e->rcpt_count; i++)
+        if (strcmp(e->rcpt[i].address, address) == 0)
+            return true;
+    return false;
+}
+
+static void add_recipient(struct session *s, const struct path *to)
+{
+    struct buf address = {0};
+    struct verdict v;
+    const struct recipient_check check = {
+        .config = s->config,
+        .local = &s->peer->local,
+        .trusted = s->trusted,
+        .lookup = s->ctx->lookup,
+        .lookup_arg = s->ctx->lookup_arg,
+    };
+    policy_recipient(&check, to, &address, &v);
+    if (verdict_accepts(&v)) {
+        if (!is_known_recipient(&s->envelope, buf_str(&address)))
+            envelope_add_recipient(&s->envelope, buf_slice(&address));
+        s->phase = PHASE_RCPT;
+    }
+    smtpd_answer(s, &v);
+    buf_free(&address);
+}
+
+void smtpd_rcpt(struct session *s, struct slice argument)
+{
+    struct path to;
+    struct slice parameters;
+    if (!smtpd_parse_path_argument(s, argument, "TO:", false, &to, &parameters))
+        return;
+    if (smtpd_parameters_apply(s, parameters, rcpt_parameters)) {
+        /* RFC 5321 4.5.3.1.10: 452, so that the client sends the rest in another transaction. */
+        if (s->envelope.rcpt_count >= (size_t)s->config->recipients)
+            smtpd_refuse(s, 452, "4.5.3", "recipient-limit", "RFC 5321 4.5.3.1.8, 4.5.3.1.10",
+                         "too many recipients: at most %d in one transaction",
+                         s->config->recipients);
+        else
+            add_recipient(s, &to);
+    }
+    path_free(&to);
+}

@@ -1,0 +1,78 @@
+/* format.h - what a mailbox format gives to store.c; for the files of this folder only. */
+#ifndef REFERENCE_STORE_FORMAT_H
+#define REFERENCE_STORE_FORMAT_H
+
+#include "reference/store/spill.h"
+#include "reference/store/store.h"
+
+#include <sys/stat.h>
+
+struct message {
+    int64_t size;
+    char *uid;
+    /* mbox: the From_ line is at start, the text is [text, text_end), the next message at next. */
+    int64_t start, text, text_end, next;
+    /* Maildir: the file's name when last seen, and in which of the two folders. */
+    char *file;
+    int folder;
+};
+
+struct mailbox {
+    const struct mailbox_format_ops *ops;
+    const struct mailbox_place *place;
+    int session_fd;                /* holds the session lock; -1: none */
+    struct message *v;
+    size_t n, cap;
+    struct stat seen;              /* mbox: the file when it was listed */
+    int folders[2];                /* Maildir: new/ and cur/; -1: not there */
+};
+
+struct message_reader {
+    struct lines lines;
+    struct spill spill;            /* mbox: a copy of the message */
+    int fd;                        /* Maildir: the file; else -1 */
+    bool quoted;                   /* mbox: a ">" was put before ">*From " lines */
+};
+
+struct append {
+    const struct mailbox_format_ops *ops;
+    const struct mailbox_place *place;
+    int fd;
+    struct buf out;                /* not yet written */
+    int64_t offset;                /* where `out` goes in the file */
+    int error;                     /* errno of the first failure */
+    void *state;                   /* the format's own */
+};
+
+struct mailbox_format_ops {
+    const char *name;
+    int (*list)(struct mailbox *m);                     /* fills v; a missing mailbox is empty */
+    int (*read)(struct mailbox *m, size_t i, struct message_reader *r);
+    int (*expunge)(struct mailbox *m, const bool *doomed);
+    void (*close)(struct mailbox *m);
+    int (*append_begin)(struct append *a, const char *sender);
+    void (*append_text)(struct append *a, struct slice text);   /* to append_out */
+    int (*append_commit)(struct append *a, struct buf *path);   /* after append_flush */
+    void (*append_abandon)(struct append *a);           /* also after a failed commit */
+};
+
+extern const struct mailbox_format_ops mbox_format, maildir_format;
+
+struct message *mailbox_new_message(struct mailbox *m); /* zeroed, at the end of v */
+void mailbox_clear(struct mailbox *m);                  /* frees v */
+/* Octets that a piece has on the wire, its CRLF included. */
+int64_t piece_wire_size(const struct line_piece *p);
+/* The octets as hexadecimal digits, malloc'ed. */
+char *hex_text(const unsigned char *octets, size_t n);
+
+/* Collects output in `out` and writes it when it is much. The error sticks in a->error. */
+void append_out(struct append *a, const void *p, size_t n);
+int append_flush(struct append *a);
+/* Gives a file or folder that was just made to the mailbox's user and to the group mail, with mode
+ * `shared`; when it is ours already, or we may not give it away, it stays ours, with mode `own`. */
+int give_to_owner(const struct mailbox_place *place, int fd, mode_t own, mode_t shared);
+/* fsync of an open file, or of a folder by name, when the place asks for it. */
+int sync_fd(const struct mailbox_place *place, int fd);
+int sync_dir(const struct mailbox_place *place, const char *dir);
+
+#endif

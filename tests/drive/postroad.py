@@ -1,0 +1,251 @@
+"""A reference server of its own for each test: loop-back, high ports, a folder that goes away.
+
+    def test_something(postroad):
+        server = postroad(aliases="staff: jerry, tom\\n", config='limits { errors = 5 }')
+        with server.smtp() as client: ...
+        server.wait_event("mda.delivered", user="tom")
+
+The fixture `postroad` (conftest.py) gives a function that starts servers and stops them all at the
+end of the test, checking that none of their processes died on the way.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import poplib
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
+BUILD = BUILD if BUILD.is_absolute() else ROOT / BUILD
+POSTROAD = BUILD / "bin" / "postroad"
+FIXTURES = ROOT / "fixtures"
+
+
+def wait_for(condition, timeout=10.0, what="the condition", interval=0.02):
+    """Calls `condition` until it gives something true, and returns that."""
+    end = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come within {timeout} s")
+        time.sleep(interval)
+
+
+def free_ports(n):
+    """TCP ports of 127.0.0.1 that nobody listens on now, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class Postroad:
+    """One server. `config` is added to the file as it is; keys given by name replace these lines:
+    hostname, domains, relay_from, nameserver ("127.0.0.1:5353"), format, users, aliases (texts)."""
+
+    def __init__(self, *, domains=("hehuan.test",), hostname="mail.hehuan.test",
+                 relay_from=("127.0.0.0/8", "::1"), nameserver="127.0.0.1:9", format="mbox",
+                 users=None, aliases=None, config="", exchanger_port=None, verbose=True,
+                 retry='min = "200ms"  max = "1s"  expire = "1h"  scan = "500ms"',
+                 user="", mda_user="", check_deaths=True):
+        # Short, because the path of a socket may have 107 octets only.
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="postroad-", dir="/tmp"))
+        self.dir.chmod(0o755)
+        self.spool = self.dir / "spool"
+        self.mail = self.dir / "mail"
+        self.mail.mkdir()
+        self.events_path = self.dir / "events.json"
+        self.conf = self.dir / "postroad.conf"
+        self.stderr_path = self.dir / "stderr"
+        self.smtp_port, self.submission_port, self.pop3_port = free_ports(3)
+        self.lmtp_socket = self.spool / "run" / "lmtp"
+        self.hostname = hostname
+        self.check_deaths = check_deaths
+        self.process = None
+        (self.dir / "users").write_text(
+            users if users is not None else (FIXTURES / "accounts/users").read_text())
+        (self.dir / "users").chmod(0o600)
+        (self.dir / "aliases").write_text(
+            aliases if aliases is not None else (FIXTURES / "accounts/aliases").read_text())
+
+        def quoted(items):
+            return "{" + ", ".join(f'"{i}"' for i in items) + "}"
+
+        exchanger = f"relay {{ port = {exchanger_port} }}" if exchanger_port else ""
+        self.base_config = f"""
+hostname = "{hostname}"
+domains = {quoted(domains)}
+relay-from = {quoted(relay_from)}
+spool = "{self.spool}"
+user = "{user}"
+mda-user = "{mda_user}"
+users-file = "{self.dir}/users"
+aliases-file = "{self.dir}/aliases"
+postmaster = "jerry"
+mailboxes {{ path = "{self.mail}"  format = "{format}" }}
+listen smtp {{ address = {{"127.0.0.1"}}  port = {self.smtp_port} }}
+listen submission {{ address = {{"127.0.0.1"}}  port = {self.submission_port} }}
+listen pop3 {{ address = {{"127.0.0.1"}}  port = {self.pop3_port} }}
+dns {{ servers = {{"{nameserver}"}}  timeout = "500ms"  tries = 1 }}
+retry {{ {retry} }}
+log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"} }}
+{exchanger}
+"""
+        self.write_config(config)
+
+    def write_config(self, extra=""):
+        self.conf.write_text(self.base_config + extra + "\n")
+
+    # ---- life -----------------------------------------------------------------------------
+
+    def start(self, timeout=20.0, env=None):
+        """Starts the master in the foreground and returns when it says that it is ready."""
+        stderr = open(self.stderr_path, "ab")
+        self.process = subprocess.Popen(
+            [str(POSTROAD), "serve", "-c", str(self.conf), "--foreground"],
+            stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})})
+        stderr.close()
+        os.set_blocking(self.process.stdout.fileno(), False)
+        said = b""
+
+        def ready():
+            nonlocal said
+            said += self.process.stdout.read() or b""
+            return b"ready\n" in said or self.process.poll() is not None
+        wait_for(ready, timeout, "the line \"ready\" of postroad serve")
+        assert self.process.poll() is None, f"postroad did not start: {self.stderr()}"
+        return self
+
+    def stop(self, timeout=20.0):
+        """SIGTERM, and the exit status of the master."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout)
+        self.process.stdout.close()
+        self.process = None
+        return status
+
+    def kill(self):
+        """SIGKILL to the master; the roles die with it. Returns when all are gone."""
+        pids = self.role_pids().values()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+        wait_for(lambda: not any(pathlib.Path(f"/proc/{p}").exists() for p in pids), 10,
+                 "the end of all roles")
+
+    def reload(self, timeout=10.0):
+        """SIGHUP; returns the event (master.reloaded or master.reload-refused)."""
+        seen = len(self.events())
+        self.process.send_signal(signal.SIGHUP)
+
+        def answer():
+            return [e for e in self.events()[seen:] if e["event"].startswith("master.reload")]
+        return wait_for(answer, timeout, "the answer to SIGHUP")[0]
+
+    def role_pids(self):
+        """{"smtpd": pid, ...} as the kernel has them now."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        pids = {}
+        for pid in children.read_text().split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                pids[pathlib.Path(f"/proc/{pid}/comm").read_text().strip()] = int(pid)
+        return pids
+
+    def close(self):
+        """Stops whatever runs and removes the folder (kept when POSTROAD_KEEP is set)."""
+        try:
+            status = self.stop()
+            if self.check_deaths and status is not None:
+                assert status == 0, f"exit status {status}: {self.stderr()}"
+                deaths = self.events("master.role-died")
+                assert not deaths, f"a role died: {deaths}: {self.stderr()}"
+                ends = [e for e in self.events("master.role-stopped")
+                        if e["status"] != "exit status 0"]
+                assert not ends, f"a role did not end well: {ends}: {self.stderr()}"
+            complaints = [line for line in self.stderr().splitlines()
+                          if "Sanitizer" in line or "runtime error" in line]
+            assert not complaints, self.stderr()
+        finally:
+            if self.process is not None:
+                self.process.kill()
+                self.process.wait()
+            if not os.environ.get("POSTROAD_KEEP"):
+                shutil.rmtree(self.dir, ignore_errors=True)
+
+    # ---- looking ---------------------------------------------------------------------------
+
+    def stderr(self):
+        return self.stderr_path.read_text(errors="replace") if self.stderr_path.exists() else ""
+
+    def events(self, name=None, **fields):
+        """The events so far, oldest first, those of that name and with these fields only."""
+        if not self.events_path.exists():
+            return []
+        found = []
+        for line in self.events_path.read_text().split("\n")[:-1]:
+            e = json.loads(line)
+            if (name is None or e["event"] == name) and all(
+                    e.get(k) == v for k, v in fields.items()):
+                found.append(e)
+        return found
+
+    def wait_event(self, name, timeout=10.0, count=1, **fields):
+        """Waits until there are `count` such events and returns the last."""
+        def enough():
+            found = self.events(name, **fields)
+            return found if len(found) >= count else None
+        return wait_for(enough, timeout, f"event {name} {fields}")[-1]
+
+    def queued(self, *folders):
+        """The ids in the spool, of these folders (all that hold accepted mail when none given)."""
+        return sorted(p.name for f in folders or ("active", "deferred", "hold")
+                      for p in (self.spool / f).glob("*"))
+
+    def wait_empty(self, timeout=10.0):
+        wait_for(lambda: not self.queued("incoming", "active", "deferred", "hold"), timeout,
+                 "an empty queue")
+
+    def mailbox(self, user):
+        """The bytes of an mbox inbox; b"" when there is none."""
+        path = self.mail / user
+        return path.read_bytes() if path.exists() else b""
+
+    # ---- talking ---------------------------------------------------------------------------
+
+    def ctl(self, *args, input=None, check=True, timeout=30):
+        """`postroad COMMAND -c FILE ...`: the finished process, its output as text."""
+        command = [str(POSTROAD), args[0], "-c", str(self.conf), *args[1:]]
+        done = subprocess.run(command, input=input, capture_output=True, timeout=timeout)
+        done.stdout = done.stdout.decode(errors="replace")
+        done.stderr = done.stderr.decode(errors="replace")
+        if check:
+            assert done.returncode == 0, f"{command}: {done.returncode}: {done.stdout}{done.stderr}"
+        return done
+
+    def smtp(self, timeout=10):
+        return smtplib.SMTP("127.0.0.1", self.smtp_port, "client.magedu.test", timeout)
+
+    def submission(self, timeout=10):
+        return smtplib.SMTP("127.0.0.1", self.submission_port, "client.magedu.test", timeout)
+
+    def pop3(self, timeout=10):
+        return poplib.POP3("127.0.0.1", self.pop3_port, timeout)
+
+    def connect(self, port=None, timeout=10):
+        """A plain connection with .sendall and .makefile, to the SMTP port when none is given."""
+        return socket.create_connection(("127.0.0.1", port or self.smtp_port), timeout)

@@ -1,0 +1,106 @@
+"""Talking to the delivery agent and to POP3 directly, for the tests of mda, pop3d and the store."""
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import smtplib
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from postroad import wait_for
+
+FORMATS = ["mbox", "maildir"]
+
+
+@contextlib.contextmanager
+def lmtp(server, timeout=20):
+    """A connection to the server's delivery agent, after LHLO."""
+    client = smtplib.LMTP(timeout=timeout)
+    client.connect(str(server.lmtp_socket))
+    client.ehlo("client.magedu.test")  # which says LHLO
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):
+            client.quit()
+
+
+def deliver(server, text, to=("tom@hehuan.test",), sender="jerry@magedu.test"):
+    """Delivers one message (bytes, CRLF) by LMTP; every recipient must take it."""
+    with lmtp(server) as client:
+        refused = client.sendmail(sender, list(to), text)
+        assert not refused, refused
+
+
+def login(server, user="tom", timeout=20):
+    client = server.pop3(timeout)
+    client.user(user)
+    client.pass_(f"{user}-pw")
+    return client
+
+
+def fetch_all(server, user="tom"):
+    """The messages of the user's maildrop as bytes with CRLF, without Return-Path; none goes."""
+    client = login(server, user)
+    count = client.stat()[0]
+    messages = []
+    for i in range(1, count + 1):
+        lines = client.retr(i)[1]
+        assert lines[0].startswith(b"Return-Path: <"), lines[0]
+        messages.append(b"".join(line + b"\r\n" for line in lines[1:]))
+    client.quit()
+    return messages
+
+
+def kill_points(calls):
+    """[(name, k), ...]: each call of a trace as the kth of its name, which is how strace counts."""
+    names = [c.split("(")[0] for c in calls if re.match(r"\w+\(", c)]
+    return [(name, names[:i + 1].count(name)) for i, name in enumerate(names)
+            if name not in ("exit", "madvise", "rt_sigprocmask", "restart_syscall", "accept4")]
+
+
+def start_again(server, role, old_pid):
+    """After a kill: the role runs again at once (the master alone waits longer each time)."""
+    server.reload()
+    wait_for(lambda: server.role_pids().get(role, old_pid) != old_pid, what=f"a new {role}")
+
+
+def run(command, **kwargs):
+    """Runs a real mail program to its end; the test is skipped when it is not installed."""
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(command, capture_output=True, timeout=60, **kwargs)
+    assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def run_in_terminal(command, env, timeout=30):
+    """Runs a full-screen program to its end; what it wrote to its terminal."""
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
+                               env={**env, "TERM": "xterm"}, start_new_session=True)
+    os.close(theirs)
+    screen, end = b"", time.monotonic() + timeout
+    while time.monotonic() < end:
+        if select.select([ours], [], [], 0.1)[0]:
+            try:
+                screen += os.read(ours, 65536)
+            except OSError:  # the program has closed the terminal
+                break
+        elif process.poll() is not None:
+            break
+    else:
+        process.kill()
+    os.close(ours)
+    assert process.wait(5) == 0, screen[-2000:]
+    return screen

@@ -1,0 +1,146 @@
+"""The auth process, over its socket as the other roles use it, and through POP3."""
+import json
+import os
+import poplib
+import signal
+import socket
+import statistics
+import time
+
+import pytest
+
+from postroad import wait_for
+
+
+class Auth:
+    def __init__(self, server):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(10)
+        self.socket.connect(str(server.spool / "run/auth"))
+        self.file = self.socket.makefile("rb")
+
+    def send(self, line):
+        self.socket.sendall(line + b"\n")
+        answer = self.file.readline()
+        return json.loads(answer) if answer else None
+
+    def ask(self, **request):
+        return self.send(json.dumps(request).encode())
+
+    def verify(self, user, password, peer="192.0.2.1"):
+        return self.ask(op="verify", user=user, password=password.encode().hex(), peer=peer)
+
+    def lookup(self, address):
+        return self.ask(op="lookup", address=address)
+
+
+def test_answers(postroad):
+    auth = Auth(postroad())
+    assert auth.lookup("tom@hehuan.test") == {
+        "status": "ok", "user": "tom", "uid": -1, "gid": -1, "home": ""}
+    assert auth.lookup("Staff@HEHUAN.test") == {
+        "status": "alias", "user": "staff", "targets": ["jerry", "tom", "ann"]}
+    assert auth.lookup("postmaster")["targets"] == ["jerry"]
+    assert auth.lookup("nobody@hehuan.test") == {"status": "no"}
+    assert auth.lookup("tom@elsewhere.test") == {"status": "no"}
+    assert auth.verify("tom", "tom-pw")["status"] == "ok"
+    assert auth.verify("tom", "jerry-pw") == {"status": "no"}
+    assert auth.verify("nobody", "tom-pw") == {"status": "no"}
+    assert auth.verify("locked", "locked-pw") == {"status": "no"}
+
+
+def test_garbage_closes_that_connection_only(postroad):
+    server = postroad()
+    other = Auth(server)
+    for garbage in (b"", b"garbage", b"\xff\x00\xff", b"{}", b"[" * 10000, b"x" * 20000,
+                    b'{"op":"lookup"}'):
+        assert Auth(server).send(garbage) is None
+    assert other.lookup("tom")["status"] == "ok"
+
+
+def test_files_are_seen_when_they_change(postroad):
+    server = postroad()
+    auth = Auth(server)
+    assert auth.lookup("eve") == {"status": "no"}
+    server.ctl("user", "add", "eve", input=b"secret\n")
+    assert auth.lookup("eve")["status"] == "ok"
+    assert auth.verify("eve", "secret")["status"] == "ok"
+    server.ctl("user", "passwd", "eve", input=b"another\n")
+    assert auth.verify("eve", "secret")["status"] == "no"
+    assert auth.verify("eve", "another")["status"] == "ok"
+    server.ctl("user", "remove", "eve")
+    assert auth.lookup("eve") == {"status": "no"}
+    with open(server.dir / "aliases", "a") as f:
+        f.write("broken line\n")
+    assert auth.lookup("staff")["status"] == "alias"          # the last good content
+    assert "aliases:" in server.wait_event("auth.file-wrong")["problem"]
+
+
+def test_no_password_in_any_event(postroad):
+    server = postroad()
+    for password in ("tom-pw", "Sesame-Secret"):
+        try:
+            pop = server.pop3()
+            pop.user("tom")
+            pop.pass_(password)
+            pop.quit()
+        except poplib.error_proto:
+            pass
+    assert server.wait_event("auth.verified", user="tom")["peer"] == "127.0.0.1"
+    assert server.wait_event("auth.refused", user="tom")["peer"] == "127.0.0.1"
+    text = server.events_path.read_text() + server.stderr()
+    for secret in ("tom-pw", "Sesame-Secret"):
+        assert secret not in text and secret.encode().hex() not in text
+
+
+def test_unknown_user_takes_as_long_as_a_wrong_password(postroad):
+    auth = Auth(postroad())
+    times = {"tom": [], "nobody": [], "locked": []}
+    for n in range(15):
+        for user in times:
+            begun = time.perf_counter()
+            assert auth.verify(user, "wrong", peer=f"192.0.2.{n}")["status"] == "no"
+            times[user].append(time.perf_counter() - begun)
+    tom, nobody, locked = (statistics.median(times[u]) for u in ("tom", "nobody", "locked"))
+    # Without the dummy hash the ratio is in the hundreds.
+    assert 0.5 < nobody / tom < 2 and 0.5 < locked / tom < 2, times
+
+
+def test_guesses_are_slowed(postroad):
+    server = postroad()
+    auth = Auth(server)
+    begun = time.monotonic()
+    for _ in range(10):
+        auth.verify("tom", "wrong", peer="198.51.100.9")
+    free = time.monotonic() - begun
+    begun = time.monotonic()
+    auth.verify("tom", "wrong", peer="198.51.100.9")
+    assert time.monotonic() - begun > 0.4 > free
+    begun = time.monotonic()
+    assert auth.verify("tom", "tom-pw", peer="198.51.100.10")["status"] == "ok"
+    assert time.monotonic() - begun < 0.4                     # others are not
+
+
+def test_clients_survive_a_restart_of_auth(postroad):
+    server = postroad(check_deaths=False)
+    pop = server.pop3()
+    session = server.smtp()
+    session.ehlo()
+    session.mail("jerry@magedu.test")
+    assert session.rcpt("tom@hehuan.test")[0] == 250
+    os.kill(server.role_pids()["auth"], signal.SIGKILL)
+    server.wait_event("master.role-died", role="auth")
+    wait_for(lambda: "auth" in server.role_pids(), 5, "a new auth")
+    assert session.rcpt("ann@hehuan.test")[0] == 250
+    assert session.rcpt("nobody@hehuan.test")[0] == 550
+    pop.user("tom")
+    pop.pass_("tom-pw")
+    pop.quit()
+    session.quit()
+
+
+@pytest.mark.parametrize("users", ["tom:x\ntom:y\n", "nonsense\n"])
+def test_start_with_a_wrong_users_file_is_refused(postroad, users):
+    server = postroad(start=False, users=users)
+    done = server.ctl("serve", "--foreground", check=False)
+    assert done.returncode == 78 and f"{server.dir}/users:" in done.stderr

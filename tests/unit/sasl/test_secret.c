@@ -1,0 +1,72 @@
+/* secret.h: the forms of the users file. */
+#include "reference/auth/secret.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static const struct secret_costs costs = {"$6$rounds=1000$nobody$", 4096};
+
+/* RFC 7677 3's example: user, pencil. */
+#define PENCIL                                                                                     \
+    "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"    \
+    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+
+Test(secret, the_keys_of_the_rfc_s_example)
+{
+    struct scram_keys stored, made;
+    cr_assert(secret_scram(PENCIL, SCRAM_SHA_256, &stored));
+    cr_expect_not(secret_scram(PENCIL, SCRAM_SHA_1, &made));
+    made = stored;
+    memset(made.stored, 0, sizeof made.stored);
+    memset(made.server, 0, sizeof made.server);
+    scram_keys_make(SCRAM_SHA_256, "pencil", &made);
+    cr_expect_arr_eq(made.stored, stored.stored, 32);
+    cr_expect_arr_eq(made.server, stored.server, 32);
+    cr_expect(secret_fits(PENCIL, "pencil", &costs));
+    cr_expect_not(secret_fits(PENCIL, "Pencil", &costs));
+    cr_expect_not(secret_fits(PENCIL, "", &costs));
+}
+
+Test(secret, plain_and_none)
+{
+    cr_expect(secret_fits("{PLAIN}a b", "a b", &costs));
+    cr_expect(secret_fits("{plain}a b", "a b", &costs));
+    cr_expect_not(secret_fits("{PLAIN}a b", "a b ", &costs));
+    cr_expect_not(secret_fits("{PLAIN}a b", "{PLAIN}a b", &costs));
+    cr_expect_not(secret_fits(NULL, "", &costs));
+    cr_expect_not(secret_fits(NULL, "x", &costs));
+    cr_expect_not(secret_fits("!{PLAIN}x", "x", &costs));
+    cr_expect_not(secret_fits("!", "", &costs));
+    cr_expect_not(secret_fits("", "", &costs));
+    cr_expect_not(secret_fits("x", "x", &costs));
+}
+
+Test(secret, a_new_one_fits_and_is_salted)
+{
+    for (int h = 0; h < SCRAM_HASHES; h++) {
+        char *a = secret_make_scram((enum scram_hash)h, "tom-pw");
+        char *b = secret_make_scram((enum scram_hash)h, "tom-pw");
+        cr_expect_null(secret_problem(slice_str(a)), "%s", a);
+        cr_expect_str_neq(a, b);
+        cr_expect(secret_fits(a, "tom-pw", &costs));
+        cr_expect_not(secret_fits(a, "tom-pv", &costs));
+        free(a);
+        free(b);
+    }
+}
+
+Test(secret, problems_are_named)
+{
+    static const char *const bad[] = {
+        "{SSHA}xxx", "{", "{PLAIN}", "{PLAIN}\xff", "{PLAIN}a\tb", "!{MD5}x",
+        "{SCRAM-SHA-256}", "{SCRAM-SHA-256}4095,W22Z,WG5d,wfPL",
+        "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d,wfPL",
+        "{SCRAM-SHA-1}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
+        "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+        PENCIL ",x", "{SCRAM-SHA-256}99999999,W22Z,WG5d,wfPL"};
+    static const char *const good[] = {"!", "*", "$6$x$y", "!$6$x$y", "{PLAIN}x", "!{PLAIN}x", PENCIL};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_not_null(secret_problem(slice_str(bad[i])), "%s", bad[i]);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect_null(secret_problem(slice_str(good[i])), "%s", good[i]);
+}
