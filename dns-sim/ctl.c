@@ -6,14 +6,11 @@
 
 enum { REPLY_LINE_MAX = 1 << 20, REPLY_WAIT_MS = 30000 };
 
-/* The command's words with single spaces; the shell took their quotes off, so a word with blanks
- * gets its double quotes (TXT data) back. */
+/* The command's words with single spaces. TXT data needs its double quotes past the shell. */
 static void join_words(struct buf *line, int argc, char **argv)
 {
-    for (int i = 0; i < argc; i++) {
-        bool quote = argc > 1 && strpbrk(argv[i], " \t") && argv[i][0] != '"';
-        buf_printf(line, "%s%s%s%s", i ? " " : "", quote ? "\"" : "", argv[i], quote ? "\"" : "");
-    }
+    for (int i = 0; i < argc; i++)
+        buf_printf(line, "%s%s", i ? " " : "", argv[i]);
 }
 
 static void add_standard_input(struct buf *out)

@@ -108,6 +108,41 @@ static ldns_rdf *rdf_of_name(const uint8_t *name)
     return ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, name_len(name), name);
 }
 
+/* What a field of RDATA looks like in words; the rarer forms are left to their RFC. */
+static const char *field_form(ldns_rdf_type type)
+{
+    switch (type) {
+    case LDNS_RDF_TYPE_A: return "IPv4 address";
+    case LDNS_RDF_TYPE_AAAA: return "IPv6 address";
+    case LDNS_RDF_TYPE_DNAME: return "domain name";
+    case LDNS_RDF_TYPE_INT8: case LDNS_RDF_TYPE_INT16: case LDNS_RDF_TYPE_INT32: return "number";
+    case LDNS_RDF_TYPE_PERIOD: return "seconds";
+    case LDNS_RDF_TYPE_STR: case LDNS_RDF_TYPE_LONG_STR: return "text";
+    case LDNS_RDF_TYPE_HEX: return "hex";
+    case LDNS_RDF_TYPE_B64: return "base64";
+    case LDNS_RDF_TYPE_TYPE: return "RR type";
+    default: return "value";
+    }
+}
+
+/* ldns says only that it could not read the data; what it should be helps more. */
+static void explain(struct buf *error, ldns_status status, struct slice type_and_rdata)
+{
+    struct slice rest = type_and_rdata, word = {0};
+    uint16_t type;
+    slice_word(&rest, &word);
+    if (!type_parse(word, &type)) {
+        buf_printf(error, "\"%.*s\" is no RR type", SLICE_ARG(word));
+        return;
+    }
+    buf_add_str(error, ldns_get_errorstr_by_id(status));
+    const ldns_rr_descriptor *form = ldns_rr_descript(type);
+    size_t least = form ? ldns_rr_descriptor_minimum(form) : 0;
+    for (size_t i = 0; i < least; i++)
+        buf_printf(error, "%s%s", i ? ", " : "; its data should be: ",
+                   field_form(ldns_rr_descriptor_field_type(form, i)));
+}
+
 bool record_parse(struct slice type_and_rdata, const uint8_t *owner, const uint8_t *origin,
                   uint32_t ttl, struct record *out, struct buf *error)
 {
@@ -120,7 +155,7 @@ bool record_parse(struct slice type_and_rdata, const uint8_t *owner, const uint8
     ldns_status status = ldns_rr_new_frm_str(&rr, buf_str(&line), ttl, base, NULL);
     bool ok = false;
     if (status != LDNS_STATUS_OK)
-        buf_add_str(error, ldns_get_errorstr_by_id(status));
+        explain(error, status, type_and_rdata);
     else if (!(ok = from_ldns(rr, out)))
         buf_add_str(error, "the RDATA is not complete for its type");
     ldns_rr_free(rr);

@@ -5,6 +5,20 @@
 
 #include <stdlib.h>
 
+/* A fault's delay; false when the server is stopping meanwhile. */
+static bool wait_delay(struct stream *s, const struct session_info *info, int64_t ms)
+{
+    int64_t end = mono_ms() + ms;
+    stream_flush(s);                        /* what was answered before is not late */
+    while (mono_ms() < end) {
+        int64_t left = end - mono_ms();
+        sleep_ms(left < 50 ? left : 50);
+        if (info->service && service_stopping(info->service))
+            return false;
+    }
+    return true;
+}
+
 /* Queries of one connection are answered in their order; a delay holds up those behind it. Replies
  * to pipelined queries leave together (base/stream.h), as RFC 7766 6.2.1.1 wants it. */
 void tcp_session(struct stream *s, const struct session_info *info, void *ctx)
@@ -29,10 +43,8 @@ void tcp_session(struct stream *s, const struct session_info *info, void *ctx)
             break;
         if (!answered)
             continue;
-        if (reply.delay_ms > 0) {
-            stream_flush(s);
-            sleep_ms(reply.delay_ms);
-        }
+        if (reply.delay_ms > 0 && !wait_delay(s, info, reply.delay_ms))
+            break;
         if (stream_write(s, reply.bytes.data, reply.bytes.len) != IO_OK)
             break;
     }

@@ -26,7 +26,7 @@ struct update {
 
 static bool meta_type(uint16_t type)
 {
-    return type >= 128 || type == TYPE_OPT;
+    return (type >= 128 && type <= TYPE_ANY) || type == TYPE_OPT || type == 0;   /* RFC 6895 3.1 */
 }
 
 /* Class ANY and NONE without RDATA say something about a set or a name; the rest carry data. */

@@ -316,8 +316,9 @@ static void check_whole(const struct config *c, struct buf *errors)
     }
     for (size_t i = 0; i < c->listener_count && !c->tls_certificate; i++)
         if (config_is_implicit_tls(c->listeners[i].kind)) {
-            buf_printf(errors, "%s: listen %s needs TLS; add tls { certificate = \"...\" key = \"...\" "
-                       "}\n", c->path, services[c->listeners[i].kind].name);
+            buf_printf(errors,
+                       "%s: listen %s needs TLS; add tls { certificate = \"...\" key = \"...\" }\n",
+                       c->path, services[c->listeners[i].kind].name);
             break;
         }
     enum { SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1 };

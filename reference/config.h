@@ -91,7 +91,7 @@ struct config {
     bool log_text;                    /* text for people on standard error */
 
     char *tls_certificate, *tls_key;  /* PEM files; NULL: no TLS */
-    char *tls_client_ca;              /* PEM file: who may issue clients' certificates; NULL: nobody */
+    char *tls_client_ca;              /* PEM file: issuers of clients' certificates; NULL: none */
     struct string_list auth_mechanisms;
     bool auth_smtp;                   /* AUTH on port 25 too */
     bool auth_plain_without_tls;      /* passwords in plain text may be sent in plain text */

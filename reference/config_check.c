@@ -100,15 +100,20 @@ static void check_tls(const struct config *c, struct buf *errors, struct buf *wa
     if (c->tls_certificate) {
         SSL_CTX_free(tls_server_new(c, errors));
         if (stat(c->tls_key, &st) == 0 && (st.st_mode & 077))
-            buf_printf(warnings, "%s: others than its owner may read or write the key; chmod 600 %s\n",
+            buf_printf(warnings,
+                       "%s: others than its owner may read or write the key; chmod 600 %s\n",
                        c->tls_key, c->tls_key);
         if (!c->auth_pop3_needs_tls)
-            buf_printf(warnings, "%s: auth pop3-user-without-tls lets POP3 passwords pass in clear text; "
-                       "set it to false (RFC 8314 3)\n", c->path);
+            buf_printf(warnings,
+                       "%s: auth pop3-user-without-tls lets POP3 passwords pass in clear text; set "
+                       "it to false (RFC 8314 3)\n",
+                       c->path);
     }
     if (c->auth_plain_without_tls)
-        buf_printf(warnings, "%s: auth plain-without-tls lets passwords pass in clear text; good for a "
-                   "lab only (RFC 4954 4)\n", c->path);
+        buf_printf(warnings,
+                   "%s: auth plain-without-tls lets passwords pass in clear text; good for a lab "
+                   "only (RFC 4954 4)\n",
+                   c->path);
 }
 
 static void check_wisdom(const struct config *c, struct buf *warnings)

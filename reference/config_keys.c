@@ -54,7 +54,8 @@ static bool is_domain(struct slice s)
 static bool is_mechanism(struct slice s) { return sasl_known(s) && !slice_ends(s, SLICE("-PLUS")); }
 static bool is_relay_tls(struct slice s)
 {
-    return slice_eq_str(s, "opportunistic") || slice_eq_str(s, "none") || slice_eq_str(s, "require");
+    return slice_eq_str(s, "opportunistic") || slice_eq_str(s, "none") ||
+           slice_eq_str(s, "require");
 }
 static bool is_full_name(struct slice s) { return is_domain(s) && slice_index(s, '.') > 0; }
 static bool is_format(struct slice s)

@@ -46,6 +46,9 @@ static const struct command {
      "see and change the accounts",
      "  add and passwd read the password from the terminal, or one line of standard input\n"
      "  --locked                            no password: mail is taken, nobody can log in\n"
+     "  --scheme crypt|scram-sha-256|scram-sha-1|plain\n"
+     "                                      what is kept of the password; default: crypt, or as\n"
+     "                                      before\n"
      "  --uid N --gid N --home DIR          with add: the system user that owns the mailbox\n"
      "remove leaves the mailbox where it is.\n"},
     {"explain", ctl_explain, "[-c FILE] ADDRESS | QUEUE-ID | SESSION | CLIENT-ADDRESS", "say why",

@@ -144,7 +144,7 @@ static void close_others(enum role r, const struct listener_set *l, const int ow
             close(l->v[i].fd);
 }
 
-/* The key of the certificate is root's; after this only the roles that serve TLS have it, in memory. */
+/* The key of the certificate is root's; the roles that serve TLS keep it in memory. */
 static void read_keys(enum role r, const struct config *c)
 {
     struct buf errors = {0};

@@ -23,15 +23,16 @@ struct drawing {
 static void text_at(struct drawing *d, double x, double y, const char *anchor, const char *class,
                     const char *text, size_t columns)
 {
-    buf_printf(d->b, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"%s\" class=\"%s\">", x, y, anchor, class);
+    buf_printf(d->b, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"%s\" class=\"%s\">", x, y, anchor,
+               class);
     html_add(d->b, slice_str(text), columns);
     buf_add_str(d->b, "</text>");
 }
 
 static void open_svg(struct drawing *d, int height, const char *title)
 {
-    buf_printf(d->b, "<svg viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">", WIDTH, height,
-               WIDTH, height);
+    buf_printf(d->b, "<svg viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">", WIDTH,
+               height, WIDTH, height);
     buf_add_str(d->b, "<title>");
     html_add(d->b, slice_str(title), 0);
     buf_add_str(d->b, "</title>");
@@ -99,7 +100,8 @@ static void loop(struct drawing *d, const struct talk *t)
     buf_printf(d->b, "<path class=\"there\" d=\"M%.0f 14h22q8 0 8 8v8q0 8 -8 8h-16\"/>", x + 4);
     buf_printf(d->b, "<path class=\"head\" d=\"M%.0f 38l8 -4.5v9z\"/>", x + 3);
     size_t columns = (size_t)((WIDTH - x - 60) / 6.2);
-    text_at(d, x + 44, 22, "start", "label", t->label ? t->label : "to the delivery agent", columns);
+    const char *label = t->label ? t->label : "to the delivery agent";
+    text_at(d, x + 44, 22, "start", "label", label, columns);
     if (t->answer)
         text_at(d, x + 44, 38, "start", "answer", t->answer, columns);
 }
@@ -115,7 +117,8 @@ static void box(struct drawing *d, const struct talk *t, const char *text)
     double w = (double)characters * 7.2 + 30, x = x_of(t->from) - w / 2;
     if (x + w > WIDTH - 8)
         x = WIDTH - 8 - w;
-    buf_printf(d->b, "<rect class=\"box\" x=\"%.0f\" y=\"7\" width=\"%.0f\" height=\"26\" rx=\"13\"/>", x, w);
+    buf_printf(d->b, "<rect class=\"box\" x=\"%.0f\" y=\"7\" width=\"%.0f\" height=\"26\" rx=\"13\"/>", x,
+               w);
     text_at(d, x + w / 2, 24, "middle", "inbox", text, 100);
 }
 
@@ -145,7 +148,8 @@ static void picture(struct drawing *d, const struct talk *t)
 
 static void transcript(struct drawing *d, const struct talk *t)
 {
-    static const char *const classes[] = {[LINE_ASK] = "ask", [LINE_ANSWER] = "ans", [LINE_REMARK] = "rem"};
+    static const char *const classes[] = {
+        [LINE_ASK] = "ask", [LINE_ANSWER] = "ans", [LINE_REMARK] = "rem"};
     buf_add_str(d->b, "<div class=\"talk\"><div class=\"who\">");
     if (t->from != t->to || t->kind == TALK_LMTP) {
         html_add(d->b, slice_str(party_name(t->from)), 0);
@@ -159,7 +163,8 @@ static void transcript(struct drawing *d, const struct talk *t)
     buf_add_str(d->b, "</div><table>");
     for (size_t i = 0; i < t->n; i++) {
         const struct line *l = &t->lines[i];
-        bool bad = l->kind == LINE_ANSWER && t->kind != TALK_DNS && l->text[0] && strchr("45-", l->text[0]);
+        bool bad = l->kind == LINE_ANSWER && t->kind != TALK_DNS && l->text[0]
+                && strchr("45-", l->text[0]);
         buf_printf(d->b, "<tr class=\"%s%s\"><td>+%.1f ms</td><td>%s</td><td>", classes[l->kind],
                    bad ? " no" : "", (double)(l->us - t->begin) / 1000,
                    l->kind == LINE_ASK ? "▶" : l->kind == LINE_ANSWER ? "◀" : "");
@@ -212,14 +217,17 @@ static void heads(struct drawing *d)
     static const char *const roles[PARTIES] = {
         [JERRY] = "writes", [SENDER] = "jerry's server", [DNS] = "dns-sim",
         [MAIL] = "exchanger, preference 5", [MAIL1] = "exchanger, preference 10", [TOM] = "reads"};
-    buf_printf(d->b, "<div class=\"heads\"><svg viewBox=\"0 0 %d 58\" width=\"%d\" height=\"58\">", WIDTH, WIDTH);
+    buf_printf(d->b, "<div class=\"heads\"><svg viewBox=\"0 0 %d 58\" width=\"%d\" height=\"58\">",
+               WIDTH, WIDTH);
     for (int p = 0; p < PARTIES; p++) {
         bool person = p == JERRY || p == TOM;
-        buf_printf(d->b, "<line class=\"life\" x1=\"%d\" x2=\"%d\" y1=\"48\" y2=\"58\"/>", x_of(p), x_of(p));
-        buf_printf(d->b, "<rect class=\"party %s\" x=\"%d\" y=\"6\" width=\"168\" height=\"42\" rx=\"%d\"/>",
-                   person ? "person" : p == DNS ? "names" : "server", x_of(p) - 84, person ? 21 : 6);
-        text_at(d, x_of(p), 24, "middle", "name", party_name(p), 0);
-        text_at(d, x_of(p), 40, "middle", "role", roles[p], 0);
+        int x = x_of(p);
+        buf_printf(d->b, "<line class=\"life\" x1=\"%d\" x2=\"%d\" y1=\"48\" y2=\"58\"/>", x, x);
+        buf_printf(d->b, "<rect class=\"party %s\" x=\"%d\" y=\"6\" width=\"168\" height=\"42\" "
+                         "rx=\"%d\"/>", person ? "person" : p == DNS ? "names" : "server", x - 84,
+                   person ? 21 : 6);
+        text_at(d, x, 24, "middle", "name", party_name(p), 0);
+        text_at(d, x, 40, "middle", "role", roles[p], 0);
     }
     buf_add_str(d->b, "</svg></div>\n");
 }

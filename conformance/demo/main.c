@@ -9,7 +9,7 @@
 
 static int usage(void)
 {
-    fputs("usage: demo-page note DIR scene|state|result AT yes|no TITLE TEXT   (AT: mail, tom, ...)\n"
+    fputs("usage: demo-page note DIR scene|state|result AT yes|no TITLE TEXT\n"
           "       demo-page follow DIR HOST EVENT COUNT MILLISECONDS\n"
           "       demo-page compare DIR SENT GOT\n"
           "       demo-page html DIR ASSETS > PAGE\n", stderr);

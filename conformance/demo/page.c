@@ -47,7 +47,8 @@ static void add_messages(struct buf *b, const struct events *e)
     size_t begin = 0;
     int number = 0;
     buf_add_str(b, "<table class=\"messages\"><thead><tr><th></th><th>Message</th><th>Octets</th>"
-                   "<th>Way</th><th>To the mailbox</th><th>Compared with what was sent</th></tr></thead><tbody>");
+                   "<th>Way</th><th>To the mailbox</th><th>Compared with what was sent</th></tr>"
+                   "</thead><tbody>");
     for (size_t i = 0; i < e->n; i++) {
         const struct event_line *v = &e->v[i];
         if (v->source != LOG_DEMO)
@@ -105,7 +106,7 @@ static void add_cards(struct buf *b, const struct events *e, const struct story 
     add_card(b, text, "questions to the DNS");
     snprintf(text, sizeof text, "%llu", (unsigned long long)s->dns.reverse);
     add_card(b, text, "of them backwards, for a name by its address");
-    snprintf(text, sizeof text, "%.1f s", e->n ? (double)(e->v[e->n - 1].us - s->begin) / 1e6 : 0.0);
+    snprintf(text, sizeof text, "%.1f s", (double)(e->v[e->n - 1].us - s->begin) / 1e6);
     add_card(b, text, "from the first event to the last");
     buf_add_str(b, "</div>\n");
 }
@@ -124,10 +125,10 @@ static void add_verdict(struct buf *b, const struct events *e)
 }
 
 static const char intro[] =
-    "<p>jerry@magedu.test writes to tom@hehuan.test. His server asks the DNS who takes hehuan.test's "
-    "mail, goes to the exchanger with the lowest preference, and when that one is off to the next, "
-    "which keeps the message until the first is back. Everything here was drawn from the logs of one "
-    "run, of real servers on real ports. <b>Click an arrow to read what was said.</b></p>\n";
+    "<p>jerry@magedu.test writes to tom@hehuan.test. His server asks the DNS who takes the mail of "
+    "hehuan.test, goes to the exchanger with the lowest preference, and when that one is off to the "
+    "next, which keeps the message until the first is back. Everything here was drawn from the logs "
+    "of one run, of real servers on real ports. <b>Click an arrow to read what was said.</b></p>\n";
 
 static const char legend[] =
     "<div class=\"legend\"><span class=\"smtp\">SMTP</span><span class=\"dns\">DNS</span>"

@@ -193,7 +193,8 @@ static const struct event_line *question_of(const struct events *all, bool *clai
             || strcmp(q->name, "dns.query") != 0
             || strcmp(event_text(q, "type"), event_text(answer, "type")) != 0)
             continue;
-        struct slice name = slice_str(event_text(q, "name")), wanted = slice_str(event_text(answer, "name"));
+        struct slice name = slice_str(event_text(q, "name"));
+        struct slice wanted = slice_str(event_text(answer, "name"));
         if (slice_ends(name, SLICE(".")))
             name.n--;
         if (slice_ends(wanted, SLICE(".")))
@@ -220,9 +221,10 @@ static void tell_dns(struct story *s, const struct events *all, bool *claimed,
     t->lines[0].us = t->begin;
     add_line(t, e, LINE_ANSWER, xstrdup(t->answer));
     if (q)
-        add_line(t, e, LINE_REMARK, xasprintf("question %lld, over %s, %s: %s",
-                                              (long long)event_number(q, "n"), event_text(q, "transport"),
-                                              event_text(q, "rcode"), event_text(q, "answer")));
+        add_line(t, e, LINE_REMARK,
+                 xasprintf("question %lld, over %s, %s: %s", (long long)event_number(q, "n"),
+                           event_text(q, "transport"), event_text(q, "rcode"),
+                           event_text(q, "answer")));
     t->failed = strcmp(status, "tempfail") == 0;
 }
 

@@ -45,7 +45,8 @@ static uint32_t table_of(enum lab_state s)
 
 /* Rules for the road and for nowhere have their own preference, so that the new one can stand
  * before the old one goes and no packet slips through in between. */
-static bool reroute(struct init *in, const struct netaddr *a, enum lab_state from, enum lab_state to)
+static bool reroute(struct init *in, const struct netaddr *a, enum lab_state from,
+                    enum lab_state to)
 {
     uint32_t old = table_of(from), new = table_of(to);
     int family = a->sa.sa_family;

@@ -10,6 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -33,7 +34,8 @@ static int sysctl_number(const char *path)
     struct buf b = {0};
     uint64_t value;
     int result = -1;
-    if (buf_read_file(&b, path, 64) == 0 && slice_number(slice_trim(buf_slice(&b)), 1 << 30, &value))
+    if (buf_read_file(&b, path, 64) == 0
+        && slice_number(slice_trim(buf_slice(&b)), 1 << 30, &value))
         result = (int)value;
     buf_free(&b);
     return result;
@@ -50,7 +52,8 @@ static void explain_refusal(struct buf *error, int why)
                            "user.max_user_namespaces=10000, or run the lab as root\n");
     if (sysctl_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
         buf_add_str(error, "  AppArmor takes their rights away: sysctl -w "
-                           "kernel.apparmor_restrict_unprivileged_userns=0, or run the lab as root\n");
+                           "kernel.apparmor_restrict_unprivileged_userns=0, or run the lab "
+                           "as root\n");
     if (geteuid() == 0)
         buf_add_str(error, "  this root has no CAP_SYS_ADMIN, as in most containers: start the "
                            "container with --privileged, or --cap-add SYS_ADMIN --cap-add "
@@ -133,10 +136,27 @@ static bool cover(const char *dir, size_t i, struct buf *error)
     return good;
 }
 
+/* In a chroot "/" is no mount of its own, so it cannot be made private, and what is mounted below
+ * might show up outside. So a private copy of the tree is hung up in /proc, which is a mount, and
+ * becomes the root. */
+static bool new_root(void)
+{
+    struct mount_attr private = {.propagation = MS_PRIVATE};
+    char *here = getcwd(NULL, 0);
+    int tree = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    bool good = tree >= 0 && mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) == 0
+             && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof private) == 0
+             && move_mount(tree, "", AT_FDCWD, "/proc/tty", MOVE_MOUNT_F_EMPTY_PATH) == 0
+             && fchdir(tree) == 0 && chroot(".") == 0 && (!here || chdir(here) == 0);
+    free(here);
+    return good;
+}
+
 bool isolate_mount(const char *dir, struct buf *error)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-        buf_printf(error, "cannot make the mounts private: %s", strerror(errno));
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 && !(errno == EINVAL && new_root())) {
+        buf_printf(error, "cannot make the mounts private: %s%s", strerror(errno),
+                   errno == EINVAL ? "; mount /proc in this chroot" : "");
         return false;
     }
     /* A container may hide parts of /proc, and then a new one is refused. The old one shows the

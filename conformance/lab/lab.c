@@ -78,7 +78,7 @@ struct lab *lab_open(const char *dir, struct buf *error)
     lab->dns_control = xasprintf("%s/dns.control", absolute);
     lab->dns_log = xasprintf("%s/dns.log", absolute);
     lab->lifeline = -1;
-    lab->init = -1;
+    lab->init = lab->root = -1;
     struct buf hosts = {0};
     if (!control_ask(lab->control, "hosts", &hosts, NULL)) {
         buf_add_slice(error, buf_slice(&hosts));
@@ -88,9 +88,13 @@ struct lab *lab_open(const char *dir, struct buf *error)
         /* Processes in the lab number processes differently and do not find it; they are in. */
         pid_t pid = read_pid(absolute);
         lab->init = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-        if (lab->init >= 0)
+        char *root = xasprintf("/proc/%d/root", (int)pid);
+        if (lab->init >= 0) {
+            lab->root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
             lab->namespaces = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID
                             | (other_user_namespace(pid) ? CLONE_NEWUSER : 0);
+        }
+        free(root);
     }
     buf_free(&hosts);
     return lab;
@@ -148,7 +152,8 @@ static bool wait_ready(int fd, struct buf *said)
     ssize_t n;
     while ((n = read(fd, bytes, sizeof bytes)) > 0) {
         buf_add(said, bytes, (size_t)n);
-        if (slice_starts(buf_slice(said), SLICE("ready ")) && slice_index(buf_slice(said), '\n') > 0)
+        struct slice s = buf_slice(said);
+        if (slice_starts(s, SLICE("ready ")) && slice_index(s, '\n') > 0)
             return true;
     }
     return false;
@@ -224,6 +229,8 @@ void lab_destroy(struct lab *lab)
         ;
     if (lab->init >= 0)
         close(lab->init);
+    if (lab->root >= 0)
+        close(lab->root);
     free(lab->dir);
     free(lab->control);
     free(lab->dns_control);

@@ -23,7 +23,7 @@ int road_fd(const struct road *r);             /* to be polled for input */
  * other state forgets the host. */
 void road_set(struct road *r, const struct netaddr *host, enum lab_state state, int64_t ms);
 void road_receive(struct road *r);             /* takes what has come in */
-/* Sends the packets whose time has come. Returns the ms until the next one's, -1 when none waits. */
+/* Sends the packets whose time has come. The ms until the next one's; -1 when none waits. */
 int64_t road_deliver(struct road *r);
 
 #endif

@@ -52,7 +52,7 @@ static char **merged_environment(char *const *more, char *const ours[FOLDER_VARI
 
 /* From here to exec only calls that are safe in the child of a process with threads. */
 
-/* Says why the command does not run. Silence, and the end of the pipe at exec, mean that it does. */
+/* Says why the command does not run. Silence, and the pipe's end at exec, mean that it does. */
 static void __attribute__((noreturn)) give_up(int news)
 {
     int why = errno;
@@ -107,7 +107,8 @@ static void __attribute__((noreturn)) help(const struct lab *lab, const struct l
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     signal(SIGCHLD, SIG_DFL);
-    if (lab->namespaces && setns(lab->init, lab->namespaces) < 0)
+    if (lab->namespaces && (setns(lab->init, lab->namespaces) < 0 || fchdir(lab->root) < 0
+                            || chroot(".") < 0))
         give_up(news);
     pid_t pid = fork();
     if (pid < 0)

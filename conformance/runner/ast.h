@@ -30,6 +30,7 @@ struct text { struct piece *v; size_t n; };
 struct pattern {
     struct text text;
     const char *source;            /* as written, for messages */
+    bool anywhere;                 /* need not be the whole line */
     struct imap_node *imap;        /* parsed data instead, when the connection speaks IMAP */
 };
 
@@ -94,6 +95,7 @@ struct tls_options {
     const char *sni;
     bool verify;                   /* the certificate must be right for the name */
     bool fails;                    /* the handshake must not succeed */
+    bool noted;                    /* its outcome is noted, not judged: an automaton's */
 };
 
 struct path { struct text text; };     /* an address as it stands between < and > */

@@ -31,6 +31,6 @@ int command_lint(struct options *o);
 int command_explain(struct options *o);
 int command_coverage(struct options *o);
 int command_lab(struct options *o);
-int command_selftest(struct options *o);
+int command_report(struct options *o);
 
 #endif

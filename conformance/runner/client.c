@@ -78,10 +78,12 @@ bool client_connect(struct actor *a, struct place at)
     int fd = world_connect(r->world, &to, has_from ? &from : NULL,
                            run_limit(r, r->scenario->patience_ms));
     if (fd < 0) {
-        a->connect_failed = true;
+        int reason = errno;
+        /* Reset so early that connect() itself sees it: there was a connection, and it is closed. */
+        a->connect_failed = reason != ECONNRESET;
         free(a->connect_error);
-        a->connect_error = xasprintf("%s: %s", where, strerror(errno));
-        run_note(r, a->name, "cannot connect to %s from %s: %s", where, source, strerror(errno));
+        a->connect_error = xasprintf("%s: %s", where, strerror(reason));
+        run_note(r, a->name, "cannot connect to %s from %s: %s", where, source, strerror(reason));
         return true;               /* "S: refused" may be what is expected */
     }
     run_note(r, a->name, "connects to %s from %s", where, source);

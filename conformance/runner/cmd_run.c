@@ -111,48 +111,11 @@ static struct scenario **arrange(const struct options *o, struct scenario **v, s
     return v;
 }
 
-static bool make_report(const char *format, const json_t *all, const struct catalogue *c,
-                        bool verbose, struct buf *out)
-{
-    if (strcmp(format, "json") == 0) {
-        char *text = json_dumps(all, JSON_INDENT(1));
-        buf_add_str(out, text ? text : "");
-        buf_add_byte(out, '\n');
-        free(text);
-    } else if (strcmp(format, "tap") == 0) {
-        report_tap(out, all);
-    } else if (strcmp(format, "junit") == 0) {
-        report_junit(out, all);
-    } else if (strcmp(format, "markdown") == 0) {
-        report_markdown(out, all, c);
-    } else if (strcmp(format, "html") == 0) {
-        report_html(out, &all, 1, c);
-    } else if (strcmp(format, "term") == 0) {
-        json_t *one;
-        size_t i;
-        json_array_foreach(json_object_get(all, "results"), i, one) {
-            enum verdict v = result_verdict(one);
-            bool not_run = v == V_SKIP || v == V_UNSUPPORTED;
-            if (verbose && not_run)
-                buf_printf(out, "%s  %s: %s\n", verdict_name(v), json_text(one, "id"),
-                           json_text(one, "reason"));
-            else if (!not_run && v != V_PASS && (v != V_INFO || verbose)) {
-                report_block(out, one, json_text(all, "target"));
-                buf_add_byte(out, '\n');
-            }
-        }
-        report_summary(out, all);
-    } else {
-        return false;
-    }
-    return true;
-}
-
 static bool put_report(const struct options *o, const char *format, const char *path,
                        const json_t *all, const struct catalogue *c)
 {
     struct buf out = {0};
-    bool ok = make_report(format, all, c, o->verbose, &out);
+    bool ok = report_make(format, all, c, o->verbose, &out);
     if (!ok)
         fprintf(stderr, "conform: \"%s\" is no format; term, json, tap, junit, markdown, html\n",
                 format);

@@ -133,13 +133,18 @@ static void run_part(struct run *r, const struct part *p)
     }
 }
 
-/* What happens behind the last line: background clients end, dialogues are waited for. */
+/* What happens behind the last line: background clients end, connections are closed, dialogues are
+ * waited for. */
 static void settle(struct run *r)
 {
     for (size_t i = 0; i < r->actor_count; i++) {
         if (r->stop && r->actors[i]->background && !r->actors[i]->joined && r->actors[i]->stream)
             stream_interrupt(r->actors[i]->stream);
         client_join(r, r->actors[i]);
+    }
+    for (size_t i = 0; i < r->actor_count; i++) {
+        stream_close(r->actors[i]->stream);
+        r->actors[i]->stream = NULL;
     }
     int64_t until = mono_ms() + run_limit(r, r->scenario->patience_ms);
     for (size_t i = 0; i < r->server_count && !run_stopped(r); i++) {
@@ -182,11 +187,6 @@ void run_scenario(struct run *r)
     run_unlock(r);
     if (!run_stopped(r))
         check_leftovers(r);
-    for (size_t i = 0; i < r->actor_count; i++)
-        if (r->actors[i]->stream) {
-            stream_close(r->actors[i]->stream);
-            r->actors[i]->stream = NULL;
-        }
     servers_end(r);
 }
 

@@ -93,12 +93,13 @@ static void add_quoted(struct buf *b, struct slice s)
 }
 
 /* The pattern as one expression of PCRE2; unbound variables become named groups. */
-static void compose(const struct text *t, const struct env *e, struct buf *out)
+static void compose(const struct pattern *pattern, const struct env *e, struct buf *out)
 {
+    const struct text *t = &pattern->text;
     static const char *const types[] = {"[^\\s()\\[\\]<>\"]+", "\\d+", ".*"};
-    const struct piece *only = t->n == 1 && t->v[0].kind == PIECE_REGEX ? &t->v[0] : NULL;
+    bool only = t->n == 1 && t->v[0].kind == PIECE_REGEX;
     if (!only)
-        buf_add_str(out, "\\A(?:");
+        buf_add_str(out, pattern->anywhere ? "(?:" : "\\A(?:");
     for (size_t i = 0; i < t->n; i++) {
         const struct piece *p = &t->v[i];
         struct slice value;
@@ -126,7 +127,7 @@ static void compose(const struct text *t, const struct env *e, struct buf *out)
         }
     }
     if (!only)
-        buf_add_str(out, ")\\z");
+        buf_add_str(out, pattern->anywhere ? ")" : ")\\z");
 }
 
 static pcre2_code *compile(struct slice expression, uint32_t options, char reason[128],
@@ -173,7 +174,7 @@ static void bind_groups(const pcre2_code *re, pcre2_match_data *match, struct sl
 bool pattern_match(const struct pattern *p, struct slice line, struct env *e)
 {
     struct buf expression = {0};
-    compose(&p->text, e, &expression);
+    compose(p, e, &expression);
     char reason[128];
     size_t offset;
     pcre2_code *re = compile(buf_slice(&expression), PCRE2_CASELESS | PCRE2_DOTALL | PCRE2_DUPNAMES,

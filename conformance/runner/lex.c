@@ -114,27 +114,30 @@ bool lex_duration(struct cursor *c, int64_t *ms)
 
 bool lex_count(struct cursor *c, struct count *out)
 {
-    *out = (struct count){COUNT_EXACTLY, 0};
-    if (lex_accept(c, "no") || lex_accept(c, "never"))
-        return true;
+    const char *begin = c->p;
+    enum count_kind kind = COUNT_EXACTLY;
+    uint64_t n = 0;
     if (lex_accept(c, "at least"))
-        out->kind = COUNT_AT_LEAST;
+        kind = COUNT_AT_LEAST;
     else if (lex_accept(c, "at most"))
-        out->kind = COUNT_AT_MOST;
-    else
-        lex_accept(c, "exactly");
-    if (lex_accept(c, "once"))
-        out->n = 1;
-    else if (lex_accept(c, "twice"))
-        out->n = 2;
-    else {
-        uint64_t n;
-        const char *word = lex_peek(c);
-        if (!slice_number(slice_str(word), 1000000, &n))
-            return false;
-        c->p += strlen(word);
-        out->n = (int64_t)n;
+        kind = COUNT_AT_MOST;
+    else if (!lex_accept(c, "exactly") && (lex_accept(c, "no") || lex_accept(c, "never"))) {
+        *out = (struct count){COUNT_EXACTLY, 0};
+        return true;
     }
+    if (lex_accept(c, "once"))
+        n = 1;
+    else if (lex_accept(c, "twice"))
+        n = 2;
+    else {
+        const char *word = lex_peek(c);
+        if (!slice_number(slice_str(word), 1000000, &n)) {
+            c->p = begin;
+            return false;
+        }
+        c->p += strlen(word);
+    }
+    *out = (struct count){kind, (int64_t)n};
     return true;
 }
 

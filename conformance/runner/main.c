@@ -14,8 +14,8 @@ static const struct {
     {"lint", command_lint, "look for mistakes in scenarios and requirements"},
     {"coverage", command_coverage, "clauses with a scenario, without, and not observable"},
     {"explain", command_explain, "what a clause or scenario asks and what proves it"},
+    {"report", command_report, "one page (HTML) of several runs' JSON: requirements by targets"},
     {"lab", command_lab, "a lab with the target in it, and a shell"},
-    {"selftest", command_selftest, "change answers and see whether the scenarios notice"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

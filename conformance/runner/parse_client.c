@@ -299,6 +299,10 @@ static void client_target(struct cursor *c, struct client *client)
             client->proto = services[i].proto;
             client->tls = services[i].tls;
         }
+    if (lex_accept(c, "smtps")) {
+        client->proto = PROTO_SMTP;
+        client->tls = true;
+    }
     lex_accept(c, "raw");
 }
 

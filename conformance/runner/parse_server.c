@@ -88,8 +88,8 @@ struct rule *parse_rule(struct cursor *c)
     }
     c->p += n;
     lex_blanks(c);
-    if (*c->p != ':')
-        rule->argument = lex_pattern(c, ":");
+    if (*c->p != ':' && (rule->argument = lex_pattern(c, ":")))
+        rule->argument->anywhere = true;
     lex_blanks(c);
     if (*c->p != ':') {
         lex_error(c, "expected \":\" and what the server does then");

@@ -18,4 +18,8 @@ void report_markdown(struct buf *out, const json_t *all, const struct catalogue 
 /* One page: requirements by targets; several runs side by side. */
 void report_html(struct buf *out, const json_t *const *runs, size_t n, const struct catalogue *c);
 
+/* By the format's name; false when there is none of that name. */
+bool report_make(const char *format, const json_t *all, const struct catalogue *c, bool verbose,
+                 struct buf *out);
+
 #endif

@@ -41,9 +41,9 @@ static json_t *finding_json(const struct run *r, const struct finding *f)
     if (f->source)
         json_object_set_new(o, "step", escaped(slice_str(f->source)));
     json_t *ids = json_array();
-    for (size_t i = 0; f->ids && i < f->ids->n; i++) {
-        const struct requirement *q = catalogue_find(r->catalogue, f->ids->v[i]);
-        json_array_append_new(ids, json_pack("{ssssss}", "id", f->ids->v[i], "level",
+    for (size_t i = 0; i < f->ids.n; i++) {
+        const struct requirement *q = catalogue_find(r->catalogue, f->ids.v[i]);
+        json_array_append_new(ids, json_pack("{ssssss}", "id", f->ids.v[i], "level",
                                              q ? q->level_text : "", "text",
                                              q && q->text ? q->text : ""));
     }
@@ -97,8 +97,8 @@ static json_t *clauses_json(const struct run *r, enum verdict v)
     if (v == V_ERROR)
         return o;
     for (size_t i = 0; i < r->finding_count; i++)
-        for (size_t k = 0; r->findings[i].ids && k < r->findings[i].ids->n; k++)
-            worse(o, r->findings[i].ids->v[k], verdict_name(r->findings[i].verdict));
+        for (size_t k = 0; k < r->findings[i].ids.n; k++)
+            worse(o, r->findings[i].ids.v[k], verdict_name(r->findings[i].verdict));
     for (size_t i = 0; i < s->header_covers.n; i++)
         if (!json_object_get(o, s->header_covers.v[i]))
             json_object_set_new(o, s->header_covers.v[i], json_string(verdict_name(v)));

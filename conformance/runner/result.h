@@ -1,5 +1,5 @@
 /* result.h - what came of scenarios, as JSON: every report is made from it. The fields:
- * docs/conform-results.md. */
+ * docs/conform.1.md. */
 #ifndef RUNNER_RESULT_H
 #define RUNNER_RESULT_H
 

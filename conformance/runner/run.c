@@ -28,7 +28,7 @@ void run_finding(struct run *r, struct place at, const char *source, const struc
     run_lock(r);
     r->findings = xreallocarray(r->findings, r->finding_count + 1, sizeof *r->findings);
     r->findings[r->finding_count++] = (struct finding){
-        .at = at, .source = source, .ids = ids, .verdict = v, .us = mono_us() - r->start_us,
+        .at = at, .source = source, .ids = ids ? *ids : (struct ids){0}, .verdict = v, .us = mono_us() - r->start_us,
         .expected = expected, .came = came, .nearest = nearest};
     if (v == V_FAIL || v == V_ERROR)
         r->stop = true;

@@ -28,7 +28,7 @@ struct entry {
 struct finding {
     struct place at;
     const char *source;
-    const struct ids *ids;
+    struct ids ids;                /* their strings are the scenario's */
     enum verdict verdict;
     int64_t us;
     char *expected, *came, *nearest;   /* NULL when passed, or when there is none */

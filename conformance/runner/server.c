@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -94,7 +95,8 @@ static void *serve(void *arg)
     stream_set_timeout(c->stream, run_limit(s->run, s->run->scenario->timeout_ms));
     bool ok = true;
     if (s->def->tls) {
-        struct step step = {.kind = STEP_HANDSHAKE, .at = s->def->at, .source = "(implicit TLS)"};
+        struct step step = {.kind = STEP_HANDSHAKE, .at = s->def->at, .source = "(implicit TLS)",
+                            .tls.noted = true};
         ok = actor_handshake(&a, &step);
     }
     size_t which = 0;
@@ -134,6 +136,8 @@ static void accept_one(struct server_state *s)
         return;
     }
     char host[64];
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);    /* what is written leaves at once */
     netaddr_host(&peer, host);
     struct connection *c = xcalloc(1, sizeof *c);
     *c = (struct connection){.server = s, .us = mono_us() - s->run->start_us,

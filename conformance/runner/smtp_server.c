@@ -265,8 +265,9 @@ static void finish(struct session *c, struct buf *content)
 {
     size_t accepted = 0, n = c->a->proto == PROTO_LMTP ? c->m.to_count : 1;
     for (size_t i = 0; i < n && !c->over; i++) {
-        struct slice who = c->a->proto == PROTO_LMTP ? slice_str(c->m.to[i]) : slice_of("", 0);
-        enum did did = answer(c, "message", who, "250 2.0.0 taken");
+        char *who = c->a->proto == PROTO_LMTP ? xasprintf("<%s>", c->m.to[i]) : xstrdup("");
+        enum did did = answer(c, "message", slice_str(who), "250 2.0.0 taken");
+        free(who);
         if (did == DID_DEFAULT || did == DID_POSITIVE) {
             accepted++;
         } else if (c->a->proto == PROTO_LMTP && did == DID_NEGATIVE) {
@@ -355,7 +356,8 @@ static void on_starttls(struct session *c)
     }
     if (answer(c, "STARTTLS", slice_of("", 0), "220 2.0.0 go ahead") != DID_DEFAULT)
         return;
-    struct step step = {.kind = STEP_HANDSHAKE, .at = c->s->def->at, .source = "STARTTLS"};
+    struct step step = {.kind = STEP_HANDSHAKE, .at = c->s->def->at, .source = "STARTTLS",
+                        .tls.noted = true};
     c->over = !actor_handshake(c->a, &step);
     reset_transaction(c);
 }

@@ -240,15 +240,17 @@ static void read_lines(struct reader *r, const char *file, struct slice text)
 
 bool source_text(struct source *s, const char *name, struct slice text, struct diags *d)
 {
+    int before = d->errors;
     s->file = arena_strdup(&s->arena, name);
     struct reader r = {.s = s, .d = d, .depth = -1};
     read_lines(&r, s->file, text);
     take_table(s, d);
-    return d->errors == 0;
+    return d->errors == before;
 }
 
 bool source_load(struct source *s, const char *path, struct diags *d)
 {
+    int before = d->errors;
     s->file = arena_strdup(&s->arena, path);
     struct buf text = {0};
     if (buf_read_file(&text, path, SOURCE_MAX) < 0) {
@@ -259,7 +261,7 @@ bool source_load(struct source *s, const char *path, struct diags *d)
         take_table(s, d);
     }
     buf_free(&text);
-    return d->errors == 0;
+    return d->errors == before;
 }
 
 void source_free(struct source *s)

@@ -133,6 +133,8 @@ bool actor_handshake(struct actor *a, const struct step *step)
     bool good = (io == IO_OK) != step->tls.fails;
     run_note(a->run, a->name, "TLS handshake: %s",
              io == IO_OK ? SSL_get_version(stream_ssl(a->stream)) : stream_error(a->stream));
+    if (step->tls.noted)
+        return io == IO_OK;
     if (!good)
         run_finding(a->run, step->at, step->source, &step->ids, run_severity(a->run, &step->ids),
                     xstrdup(step->tls.fails ? "no TLS session" : "a TLS session"),

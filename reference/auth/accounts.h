@@ -20,7 +20,7 @@ enum auth_status accounts_verify(struct accounts *a, const char *user, const cha
 
 /* What a mechanism must know to check somebody who calls himself `user`. */
 struct login {
-    char *name;                  /* the name in lower case, without a domain of ours: for nobody too */
+    char *name;                  /* in lower case, without a domain of ours; of nobody too */
     char *secret;                /* NULL: of nobody, or locked */
     struct secret_costs costs;   /* of the accounts here */
     struct account account;      /* filled when there is such an account */

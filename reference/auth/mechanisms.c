@@ -11,7 +11,7 @@ enum need {
 
 struct mechanism {
     const char *name;
-    const char *key;          /* as `auth { mechanisms }` lists it; a -PLUS comes with the plain one */
+    const char *key;          /* as the configuration lists it; a -PLUS comes with the plain one */
     enum need need;
     bool client_first;
     const char *section;

@@ -1,6 +1,6 @@
-/* sasl.h - SASL (RFC 4422) as sessions see it: what a mechanism may know about the connection, which
- * mechanisms are offered, and an exchange of opaque messages that ends in an account or not. The
- * exchange itself takes place in the auth process (sasl_exchange.h). */
+/* sasl.h - SASL (RFC 4422) as sessions see it: what a mechanism may know about the connection,
+ * which mechanisms are offered, and an exchange of opaque messages that ends in an account or not.
+ * The exchange itself takes place in the auth process (sasl_exchange.h). */
 #ifndef REFERENCE_AUTH_SASL_H
 #define REFERENCE_AUTH_SASL_H
 
@@ -56,7 +56,7 @@ enum sasl_status auth_sasl_step(struct auth_client *a, struct slice response,
 /* The client gave up, or is gone. */
 void auth_sasl_cancel(struct auth_client *a);
 
-/* ---- the dialogue of SMTP and POP3 (RFC 4954 4, RFC 5034 4) ----------------------------------- */
+/* ---- the dialogue of SMTP and POP3 (RFC 4954 4, RFC 5034 4) --------------------------------- */
 
 /* Who carries the exchange out: the three functions above, or a test's own. */
 struct sasl_backend {

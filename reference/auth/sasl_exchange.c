@@ -71,7 +71,7 @@ static bool may_act_as(struct sasl_exchange *e, const char *authzid)
     return same;
 }
 
-/* ---- what the mechanisms ask for --------------------------------------------------------------- */
+/* ---- what the mechanisms ask for ------------------------------------------------------------- */
 
 /* PLAIN and LOGIN. */
 static int check_password(struct sasl_exchange *e)

@@ -27,7 +27,7 @@ struct sasl_connection {
     struct sasl_server *server;            /* NULL: none is served */
     struct sasl_exchange *exchange;        /* NULL: none */
     char *peer;                            /* of the exchange */
-    void (*refused)(const char *peer);     /* told of a wrong guess before the answer; may be NULL */
+    void (*refused)(const char *peer);     /* told of a wrong guess before the answer; or NULL */
 };
 
 /* Answers a request whose op begins with "sasl-". False when it is none that makes sense now: the

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "reference/auth/password.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -15,7 +16,7 @@ static const struct { const char *scheme; size_t size; } scram[SCRAM_HASHES] = {
     [SCRAM_SHA_1] = {"{SCRAM-SHA-1}", 20},
     [SCRAM_SHA_256] = {"{SCRAM-SHA-256}", 32},
 };
-static const char plain_scheme[] = "{PLAIN}";
+enum { PLAIN_SCHEME = sizeof "{PLAIN}" - 1 };
 
 size_t scram_key_size(enum scram_hash h) { return scram[h].size; }
 
@@ -24,8 +25,9 @@ static const EVP_MD *digest_of(enum scram_hash h)
     return h == SCRAM_SHA_1 ? EVP_sha1() : EVP_sha256();
 }
 
-/* RFC 5802 3:  SaltedPassword = Hi(password, salt, i)     StoredKey = H(HMAC(SaltedPassword, "Client Key"))
- *                                                         ServerKey = HMAC(SaltedPassword, "Server Key") */
+/* RFC 5802 3: SaltedPassword = Hi(password, salt, i)
+ *             StoredKey = H(HMAC(SaltedPassword, "Client Key"))
+ *             ServerKey = HMAC(SaltedPassword, "Server Key") */
 void scram_keys_make(enum scram_hash h, const char *password, struct scram_keys *k)
 {
     const EVP_MD *md = digest_of(h);
@@ -95,7 +97,7 @@ bool secret_scram(const char *secret, enum scram_hash h, struct scram_keys *out)
 const char *secret_plain(const char *secret)
 {
     bool plain = secret && slice_istarts(slice_str(secret), SLICE("{PLAIN}"));
-    return plain ? secret + sizeof plain_scheme - 1 : NULL;
+    return plain ? secret + PLAIN_SCHEME : NULL;
 }
 
 bool secret_locked(const char *secret) { return secret[0] == '!' || secret[0] == '*'; }
@@ -107,12 +109,13 @@ const char *secret_problem(struct slice text)
     if (s.n == 0 || s.p[0] != '{')
         return NULL;       /* a crypt hash: crypt(3) alone knows its methods */
     if (slice_istarts(s, SLICE("{PLAIN}"))) {
-        char *password = slice_dup(slice_sub(s, sizeof plain_scheme - 1, s.n));
+        char *password = slice_dup(slice_sub(s, PLAIN_SCHEME, s.n));
         char *prepared = password_prepare(password);
         bool good = prepared && *prepared;
         password_wipe(password);
         password_wipe(prepared);
-        return good ? NULL : "{PLAIN} must be followed by a password in UTF-8 without control characters";
+        return good ? NULL
+                    : "{PLAIN} must be followed by a password in UTF-8 without control characters";
     }
     for (int h = 0; h < SCRAM_HASHES; h++) {
         struct slice scheme = slice_str(scram[h].scheme);
@@ -120,8 +123,9 @@ const char *secret_problem(struct slice text)
             continue;
         bool good = read_keys(slice_sub(s, scheme.n, s.n), (enum scram_hash)h, &keys);
         explicit_bzero(&keys, sizeof keys);
-        return good ? NULL : "SCRAM keys are iterations,salt,stored,server: 4096 to 1000000, and Base64; "
-                             "postroad user passwd makes them";
+        return good ? NULL
+                    : "SCRAM keys are iterations,salt,stored,server: 4096 to 1000000, and Base64; "
+                      "postroad user passwd makes them";
     }
     return "no such scheme; write {PLAIN}, {SCRAM-SHA-256}, {SCRAM-SHA-1}, or a hash of crypt(5)";
 }
@@ -170,7 +174,7 @@ bool secret_fits(const char *secret, const char *password, const struct secret_c
     return by_crypt ? crypt_fits : by_keys ? scram_fits : same;
 }
 
-char *secret_make_scram(enum scram_hash h, const char *password)
+static char *make_scram(enum scram_hash h, const char *password)
 {
     struct scram_keys k = {.iterations = SCRAM_ITERATIONS, .salt_len = SCRAM_SALT_OURS};
     struct buf text = {0};
@@ -185,4 +189,33 @@ char *secret_make_scram(enum scram_hash h, const char *password)
     buf_add_base64(&text, slice_of(k.server, scram[h].size));
     explicit_bzero(&k, sizeof k);
     return buf_take(&text);
+}
+
+const char *secret_scheme(const char *secret)
+{
+    struct slice s = without_lock(slice_str(secret));
+    return slice_istarts(s, SLICE("{PLAIN}"))           ? "plain"
+           : slice_istarts(s, SLICE("{SCRAM-SHA-256}")) ? "scram-sha-256"
+           : slice_istarts(s, SLICE("{SCRAM-SHA-1}"))   ? "scram-sha-1"
+                                                        : "crypt";
+}
+
+char *secret_make(const char *scheme, const char *password)
+{
+    struct slice name = slice_str(scheme);
+    char *prepared = password_prepare(password);
+    bool usable = prepared && *prepared;
+    password_wipe(prepared);
+    errno = usable ? EINVAL : EILSEQ;
+    if (!usable)
+        return NULL;
+    if (slice_ieq_str(name, "crypt"))
+        return password_hash(password);
+    if (slice_ieq_str(name, "scram-sha-256"))
+        return make_scram(SCRAM_SHA_256, password);
+    if (slice_ieq_str(name, "scram-sha-1"))
+        return make_scram(SCRAM_SHA_1, password);
+    /* The fields of a line are separated by colons. */
+    bool fits = slice_ieq_str(name, "plain") && !strpbrk(password, ":\r\n");
+    return fits ? xasprintf("{PLAIN}%s", password) : NULL;
 }

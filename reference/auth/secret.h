@@ -1,11 +1,12 @@
-/* secret.h - what the users file keeps of a password. Three forms (docs/postroad.conf.5.md):
+/* secret.h - what the users file keeps of a password, and what each form is good for
+ * (docs/postroad.conf.5.md):
  *
- *   $y$..., $6$...                             hash of crypt(5)      PLAIN, LOGIN, USER/PASS
- *   {SCRAM-SHA-256}iterations,salt,stored,server   RFC 5802 3, 5803  the same, and SCRAM-SHA-256
- *   {SCRAM-SHA-1}...                                                 the same, and SCRAM-SHA-1
- *   {PLAIN}password                            for labs              all mechanisms
+ *   $y$..., $6$...                                 PLAIN, LOGIN, USER/PASS
+ *   {SCRAM-SHA-256}iterations,salt,stored,server   the same, and SCRAM-SHA-256
+ *   {SCRAM-SHA-1}iterations,salt,stored,server     the same, and SCRAM-SHA-1
+ *   {PLAIN}password                                all mechanisms
  *
- * salt, stored and server are in Base64. Passwords are compared as SASLprep makes them (RFC 4013). */
+ * salt, stored and server are in Base64. Passwords are compared after SASLprep (RFC 4013). */
 #ifndef REFERENCE_AUTH_SECRET_H
 #define REFERENCE_AUTH_SECRET_H
 
@@ -49,7 +50,11 @@ struct secret_costs { char *crypt; uint32_t iterations; };
  * crypt(3) and one derivation of SCRAM keys in every case: the time does not tell which. */
 bool secret_fits(const char *secret, const char *password, const struct secret_costs *costs);
 
-/* The text of a new secret, malloc'ed: {SCRAM-...} of this password with a fresh salt. */
-char *secret_make_scram(enum scram_hash h, const char *password);
+/* A new secret of this password, malloc'ed; scheme: "crypt", "plain", "scram-sha-1",
+ * "scram-sha-256". NULL with errno: EINVAL for another scheme, EILSEQ for a password that cannot
+ * be one. */
+char *secret_make(const char *scheme, const char *password);
+/* The scheme that a secret was made with (static). */
+const char *secret_scheme(const char *secret);
 
 #endif

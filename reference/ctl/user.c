@@ -19,7 +19,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-struct options { const char *config, *file, *uid, *gid, *home; bool locked; };
+struct options { const char *config, *file, *uid, *gid, *home, *scheme; bool locked; };
 
 /* ---- the password ---------------------------------------------------------------------------- */
 
@@ -47,8 +47,16 @@ static bool read_password(const char *prompt, char out[PASSWORD_MAX])
     return whole && n > 0;
 }
 
-/* A new hash, or NULL with a message. */
-static char *ask_password(void)
+static const char *why_no_secret(int error)
+{
+    return error == EINVAL   ? "the scheme is crypt, scram-sha-256, scram-sha-1, or plain (for a "
+                               "password without colon)"
+           : error == EILSEQ ? "a password is UTF-8 without control characters"
+                             : strerror(error);
+}
+
+/* A new secret, or NULL with a message. */
+static char *ask_password(const char *scheme)
 {
     char first[PASSWORD_MAX], second[PASSWORD_MAX];
     char *hash = NULL;
@@ -59,8 +67,8 @@ static char *ask_password(void)
     } else if (isatty(STDIN_FILENO) &&
                (!read_password("Once more: ", second) || strcmp(first, second) != 0)) {
         fprintf(stderr, "postroad: the passwords differ; nothing is changed\n");
-    } else if (!(hash = password_hash(first))) {
-        fprintf(stderr, "postroad: cannot make a hash: %s\n", strerror(errno));
+    } else if (!(hash = secret_make(scheme, first))) {
+        fprintf(stderr, "postroad: cannot make a secret of that: %s\n", why_no_secret(errno));
     }
     explicit_bzero(first, sizeof first);
     explicit_bzero(second, sizeof second);
@@ -179,7 +187,7 @@ static int add(const struct options *o, const char *name, const struct buf *old,
         buf_free(&text);
         return EX_DATAERR;
     }
-    char *hash = o->locked ? xstrdup("!") : ask_password();
+    char *hash = o->locked ? xstrdup("!") : ask_password(o->scheme ? o->scheme : "crypt");
     int status = EX_DATAERR;
     if (hash) {
         char *line = new_line(o, name, hash);
@@ -205,10 +213,11 @@ static int change(const struct options *o, const char *name, const struct buf *o
         return EX_DATAERR;
     }
     const struct user_entry *e = users_find(&users, slice_str(name));
+    const char *scheme = e && !o->scheme ? secret_scheme(e->secret) : o->scheme;
     if (!e) {
         fprintf(stderr, "postroad: there is no user %s; postroad user list shows them\n", name);
         status = EX_NOUSER;
-    } else if (remove || (hash = o->locked ? xstrdup("!") : ask_password())) {
+    } else if (remove || (hash = o->locked ? xstrdup("!") : ask_password(scheme))) {
         if (!remove && *e->home)
             line = xasprintf("%s:%s:%lld:%lld:%s", e->name, hash, (long long)e->uid,
                              (long long)e->gid, e->home);
@@ -280,6 +289,7 @@ int ctl_user(int argc, char **argv)
     static const struct option options[] = {
         {"file", required_argument, NULL, 'F'}, {"uid", required_argument, NULL, 'u'},
         {"gid", required_argument, NULL, 'g'}, {"home", required_argument, NULL, 'h'},
+        {"scheme", required_argument, NULL, 's'},
         {"locked", no_argument, NULL, 'l'}, {0}};
     struct options o = {.config = CTL_DEFAULT_CONFIG};
     int option;
@@ -290,6 +300,7 @@ int ctl_user(int argc, char **argv)
         case 'u': o.uid = optarg; break;
         case 'g': o.gid = optarg; break;
         case 'h': o.home = optarg; break;
+        case 's': o.scheme = optarg; break;
         case 'l': o.locked = true; break;
         default: return ctl_usage("user");
         }

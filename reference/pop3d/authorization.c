@@ -1,4 +1,5 @@
-/* authorization.c - the AUTHORIZATION state (RFC 1939 4, 7): who is it, and is the maildrop free? */
+/* authorization.c - the AUTHORIZATION state (RFC 1939 4, 7, RFC 5034, RFC 2595): who is it, and is
+ * the maildrop free? */
 #include "base/event.h"
 #include "base/mem.h"
 #include "reference/pop3d/session.h"
@@ -94,7 +95,7 @@ void pop3_pass(struct session *s, struct slice argument)
     refuse(s, status == AUTH_TEMPFAIL);
 }
 
-/* --- AUTH (RFC 5034) ---------------------------------------------------------------------------- */
+/* --- AUTH (RFC 5034) -------------------------------------------------------------------------- */
 
 void pop3_auth(struct session *s, struct slice argument)
 {
@@ -136,7 +137,7 @@ void pop3_auth(struct session *s, struct slice argument)
     account_free(&s->account);
 }
 
-/* --- STLS (RFC 2595 4) --------------------------------------------------------------------------- */
+/* --- STLS (RFC 2595 4) ------------------------------------------------------------------------ */
 
 void pop3_tls_began(struct session *s)
 {

@@ -23,20 +23,24 @@
 #define WAKE_QUEUE 8             /* a longer burst may not have fitted the socket's queue */
 #define LOOK_MS 100              /* between looks through active/ because of that */
 
+struct worker_slot {
+    struct role *role;
+    pthread_t thread;
+    bool started;
+    struct relay *relay;         /* NULL once the thread is about to end */
+};
+
 struct role {
     const struct config *c;
     struct scheduler *s;
     int wake_fd;
-    pthread_mutex_t lock;        /* of the workers */
-    pthread_cond_t gone;
-    struct relay **relay;        /* of each worker; NULL: not started, or gone */
-    size_t worker_max, running;
+    pthread_mutex_t lock;        /* of the slots */
+    struct worker_slot *slot;
+    size_t slots, used;
     atomic_bool removed;
     int64_t next_scan_ms, next_sync_ms, next_look_ms;
     bool missed;                 /* wake-ups may have been lost */
 };
-
-struct worker_start { struct role *role; size_t number; };
 
 static enum auth_status look_up(void *arg, const char *address, struct account *out)
 {
@@ -45,38 +49,32 @@ static enum auth_status look_up(void *arg, const char *address, struct account *
 
 static void *worker_thread(void *arg)
 {
-    struct worker_start *start = arg;
-    struct role *role = start->role;
+    struct worker_slot *slot = arg;
+    struct role *role = slot->role;
     struct auth_client *auth = auth_client_new(role->c);
-    struct worker w = {role->c, role->s, role->relay[start->number], look_up, auth,
-                       &role->removed};
+    struct worker w = {role->c, role->s, slot->relay, look_up, auth, &role->removed};
     worker_run(&w);
     auth_client_free(auth);
     pthread_mutex_lock(&role->lock);
-    relay_free(role->relay[start->number]);
-    role->relay[start->number] = NULL;
-    role->running--;
-    pthread_cond_signal(&role->gone);
+    relay_free(slot->relay);
+    slot->relay = NULL;
     pthread_mutex_unlock(&role->lock);
-    free(start);
     return NULL;
 }
 
 /* Signals are the main thread's: workers start with all of them blocked. */
-static bool start_thread(struct worker_start *start)
+static bool start_thread(struct worker_slot *slot)
 {
     pthread_attr_t attr;
-    pthread_t thread;
     sigset_t all, before;
     sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_SIZE);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool good = pthread_create(&thread, &attr, worker_thread, start) == 0;
+    slot->started = pthread_create(&slot->thread, &attr, worker_thread, slot) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
-    return good;
+    return slot->started;
 }
 
 static bool spawn_worker(void *arg)
@@ -84,20 +82,15 @@ static bool spawn_worker(void *arg)
     struct role *role = arg;
     bool good = false;
     pthread_mutex_lock(&role->lock);
-    for (size_t i = 0; i < role->worker_max && role->running < role->worker_max; i++) {
-        if (role->relay[i])
-            continue;
-        struct worker_start *start = xcalloc(1, sizeof *start);
-        *start = (struct worker_start){role, i};
-        role->relay[i] = relay_new(role->c);
-        good = start_thread(start);
-        role->running += good;
+    if (role->used < role->slots) {
+        struct worker_slot *slot = &role->slot[role->used];
+        *slot = (struct worker_slot){.role = role, .relay = relay_new(role->c)};
+        good = start_thread(slot);
+        role->used += good;
         if (!good) {
-            relay_free(role->relay[i]);
-            role->relay[i] = NULL;
-            free(start);
+            event("queue.trouble", EV_STR("what", "no more threads"));
+            relay_free(slot->relay);
         }
-        break;
     }
     pthread_mutex_unlock(&role->lock);
     return good;
@@ -221,32 +214,36 @@ static void turn(struct role *role)
     sync_removals(role);
 }
 
-/* With the lock held: waits until all workers are gone, or ms have passed. */
-static void wait_for_workers(struct role *role, int64_t ms)
+/* Waits for the workers to end, for ms at most. True when all have. */
+static bool join_workers(struct role *role, int64_t ms)
 {
     int64_t until_us = wall_us() + ms * 1000;
     struct timespec until = {until_us / 1000000, until_us % 1000000 * 1000};
-    while (role->running > 0
-           && pthread_cond_timedwait(&role->gone, &role->lock, &until) != ETIMEDOUT)
-        ;
+    bool all = true;
+    for (size_t i = 0; i < role->used; i++) {
+        struct worker_slot *slot = &role->slot[i];
+        if (slot->started && pthread_timedjoin_np(slot->thread, NULL, &until) == 0)
+            slot->started = false;
+        all &= !slot->started;
+    }
+    return all;
 }
 
-/* What is under way may end; then connections are cut, which every state on disk stands. True when
- * all workers are gone: somebody may wait for a connection that does not come. */
+/* What is under way may end; then connections are cut, which every state on disk stands. False
+ * when somebody still waits for a connection that does not come. */
 static bool stop_workers(struct role *role)
 {
     scheduler_stop(role->s);
+    bool all = join_workers(role, role->c->timeout_stop * 3 / 4);
     pthread_mutex_lock(&role->lock);
-    wait_for_workers(role, role->c->timeout_stop * 3 / 4);
-    for (size_t i = 0; i < role->worker_max; i++)
-        if (role->relay[i])
-            relay_interrupt(role->relay[i]);
-    wait_for_workers(role, role->c->timeout_stop / 8);
-    bool gone = role->running == 0;
+    for (size_t i = 0; i < role->used; i++)
+        if (role->slot[i].relay)
+            relay_interrupt(role->slot[i].relay);
     pthread_mutex_unlock(&role->lock);
+    all = all || join_workers(role, role->c->timeout_stop / 8);
     role->next_sync_ms = 0;
     sync_removals(role);
-    return gone;
+    return all;
 }
 
 int queue_main(const struct config *c, const struct role_listener *l, size_t n)
@@ -256,9 +253,8 @@ int queue_main(const struct config *c, const struct role_listener *l, size_t n)
         die(73, "queue: %s: %s; make it writable for user %s", c->spool, strerror(errno),
             c->user ? c->user : "of the queue");
     pthread_mutex_init(&role.lock, NULL);
-    pthread_cond_init(&role.gone, NULL);
-    role.worker_max = (size_t)(c->deliveries + c->deliveries_per_destination + INTAKE_WORKERS);
-    role.relay = xcalloc(role.worker_max, sizeof(struct relay *));
+    role.slots = (size_t)(c->deliveries + c->deliveries_per_destination + INTAKE_WORKERS);
+    role.slot = xcalloc(role.slots, sizeof *role.slot);
     role.s = scheduler_new(c, spawn_worker, &role);
     scan(&role);
     event("queue.started", EV_INT("messages", (int64_t)scheduler_count(role.s)));
@@ -267,8 +263,7 @@ int queue_main(const struct config *c, const struct role_listener *l, size_t n)
     if (!stop_workers(&role))
         _exit(0);                /* all is on disk */
     scheduler_free(role.s);
-    free(role.relay);
-    pthread_cond_destroy(&role.gone);
+    free(role.slot);
     pthread_mutex_destroy(&role.lock);
     return 0;
 }

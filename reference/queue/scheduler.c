@@ -218,7 +218,8 @@ void scheduler_found(struct scheduler *s, const char *id, int64_t due_us, bool f
     if (new)
         m = add(s, id);
     if (new || !m->in_work) {
-        m->forced |= forced;
+        /* One that was waiting and is in active/ now was put there by the operator. */
+        m->forced |= forced || (!new && due_us == 0);
         m->in_deferred = due_us != 0;
         if (due_us <= wall_us())
             take_in(s, m);

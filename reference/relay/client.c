@@ -75,8 +75,6 @@ bool client_reply(struct client *cl, int64_t timeout_ms)
 static void read_keywords(struct client *cl)
 {
     struct slice rest = buf_slice(&cl->reply.text), line, word;
-    cl->pipelining = cl->size = cl->eight_bit = cl->utf8 = false;
-    cl->size_limit = 0;
     slice_next(&rest, '\n', &line);
     while (slice_next(&rest, '\n', &line)) {
         if (!slice_word(&line, &word))
@@ -87,6 +85,8 @@ static void read_keywords(struct client *cl)
             cl->eight_bit = true;
         } else if (slice_ieq_str(word, "SMTPUTF8")) {
             cl->utf8 = true;
+        } else if (slice_ieq_str(word, "STARTTLS")) {
+            cl->starttls = true;
         } else if (slice_ieq_str(word, "SIZE")) {
             cl->size = true;
             /* RFC 1870 3: the number is optional, and 0 means no limit. */
@@ -104,10 +104,10 @@ static bool hello(struct client *cl, const char *verb)
     return client_reply(cl, cl->c->timeout_mail);
 }
 
-bool client_greet(struct client *cl)
+bool client_hello(struct client *cl)
 {
-    if (!client_reply(cl, cl->c->timeout_greeting) || cl->reply.code != 220)
-        return false;
+    cl->pipelining = cl->size = cl->eight_bit = cl->utf8 = cl->starttls = false;
+    cl->size_limit = 0;
     if (!hello(cl, cl->lmtp ? "LHLO" : "EHLO"))
         return false;
     if (reply_is(&cl->reply, 2)) {
@@ -118,6 +118,12 @@ bool client_greet(struct client *cl)
      * (RFC 2033 4.1). */
     return !cl->lmtp && !cl->broken && reply_is(&cl->reply, 5) && hello(cl, "HELO")
         && reply_is(&cl->reply, 2);
+}
+
+bool client_greet(struct client *cl)
+{
+    return client_reply(cl, cl->c->timeout_greeting) && cl->reply.code == 220 &&
+           client_hello(cl) && client_start_tls(cl);
 }
 
 void recipient_settle(struct relay_recipient *r, const struct relay_message *m,

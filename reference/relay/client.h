@@ -48,8 +48,10 @@ struct client {
     char *host;                  /* name as the route has it */
     char address[64];
     const char *id;              /* of the message at hand, for events; borrowed */
-    bool pipelining, size, eight_bit, utf8; /* what EHLO offered */
+    bool pipelining, size, eight_bit, utf8, starttls; /* what EHLO offered */
     uint64_t size_limit;         /* 0: none was told */
+    SSL_CTX *tls;                /* for STARTTLS; NULL: not to be used; borrowed */
+    bool tls_failed;             /* STARTTLS was agreed on, but came to nothing */
     bool broken;                 /* of no more use */
     bool dirty;                  /* a transaction is open: RSET first */
     struct reply reply;          /* the last one */
@@ -66,8 +68,8 @@ void client_free(struct client *cl);
 /* QUIT; with `wait` its answer is waited for, shortly; frees. */
 void client_quit(struct client *cl, bool wait);
 
-/* The greeting, then EHLO, HELO where that is not known (RFC 5321 3.2), or LHLO. False when the
- * server does not take mail now; cl->reply tells. */
+/* The greeting, then EHLO, HELO where that is not known (RFC 5321 3.2), or LHLO, then STARTTLS
+ * where cl->tls is set. False when the server does not take mail now; cl->reply tells. */
 bool client_greet(struct client *cl);
 
 /* One transaction for those of r[0..n) with `take` set; gives each of them a verdict. False when the connection was lost before the server had said anything about it, as

@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/timing.h"
+#include "reference/tls/tls.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -148,19 +149,30 @@ static void on_no_welcome(struct attempt *a, struct client *cl)
     buf_free(&text);
 }
 
-static void on_connection(struct attempt *a, int fd, const char *host, const char *address,
-                          bool lmtp, bool best)
+enum { LMTP = 1, BEST = 2, PLAIN = 4 };   /* best preference; no TLS */
+
+/* False when TLS could not be had and the same server is to be asked in plain. */
+static bool on_connection(struct attempt *a, int fd, const char *host, const char *address,
+                          int how)
 {
+    const struct config *c = a->relay->c;
+    bool lmtp = how & LMTP;
     struct client *cl = client_new(a->relay->c, stream_new_fd(fd), lmtp, host, address);
     cl->id = a->m->id;
-    cl->best = best;
+    cl->best = how & BEST;
+    cl->tls = lmtp || how & PLAIN || c->relay_tls == RELAY_TLS_NONE ? NULL : tls_client_context();
     if (set_current(a->relay, cl->s) && client_greet(cl)) {
         a->spoken = true;
         transact(a, cl);
-    } else {
-        on_no_welcome(a, cl);
+        keep_or_quit(a, cl);
+        return true;
     }
-    keep_or_quit(a, cl);
+    bool in_plain = cl->tls_failed && c->relay_tls == RELAY_TLS_OPPORTUNISTIC;
+    if (!in_plain)
+        on_no_welcome(a, cl);
+    set_current(a->relay, NULL);
+    client_quit(cl, true);       /* never kept: no mail goes to where we were not welcome */
+    return !in_plain;
 }
 
 /* A connection that was kept open. What it did not settle is left for new ones. */
@@ -192,16 +204,19 @@ static void try_address(struct attempt *a, const char *host, const struct netadd
     else
         to.in.sin_port = htons(c->smtp_port);
     a->tried++;
-    int fd = net_connect(&to, v6 ? c->source_v6 : c->source_v4, c->timeout_connect);
-    const char *result = fd < 0 ? strerror(errno) : "connected";
-    tell_connect(a, host, address, result);
-    if (fd >= 0) {
-        on_connection(a, fd, host, address, false, best);
-        return;
+    for (int how = best ? BEST : 0; !a->relay->interrupted; how |= PLAIN) {
+        int fd = net_connect(&to, v6 ? c->source_v6 : c->source_v4, c->timeout_connect);
+        const char *result = fd < 0 ? strerror(errno) : "connected";
+        tell_connect(a, host, address, result);
+        if (fd < 0) {
+            char *text = xasprintf("connect to %s[%s]: %s", host, address, result);
+            settle_open(a, VERDICT_DEFER, "4.4.1", text, NULL);
+            free(text);
+            return;
+        }
+        if (on_connection(a, fd, host, address, how))
+            return;
     }
-    char *text = xasprintf("connect to %s[%s]: %s", host, address, result);
-    settle_open(a, VERDICT_DEFER, "4.4.1", text, NULL);
-    free(text);
 }
 
 static bool try_group(struct attempt *a, const struct route *route, size_t from, size_t to,
@@ -312,7 +327,7 @@ bool relay_deliver_local(struct relay *relay, const struct relay_message *m,
     }
     tell_connect(&a, "mda", address, fd < 0 ? strerror(errno) : "connected");
     if (fd >= 0)
-        on_connection(&a, fd, "mda", address, true, true);
+        on_connection(&a, fd, "mda", address, LMTP | BEST);
     settle_open(&a, VERDICT_DEFER, "4.3.2", "the delivery agent does not answer", NULL);
     return a.spoken;
 }

@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 
 /* ---- contexts -------------------------------------------------------------------------------- */
 
@@ -28,8 +29,10 @@ static bool readable(const char *file, const char *what, struct buf *errors)
     struct buf text = {0};
     bool good = buf_read_file(&text, file, TLS_FILE_MAX) == 0;
     if (!good)
-        buf_printf(errors, "%s: the %s cannot be read: %s; correct the path in tls { }, or the file's "
-                   "owner and mode\n", file, what, strerror(errno));
+        buf_printf(errors,
+                   "%s: the %s cannot be read: %s; correct the path in tls { }, or the file's "
+                   "owner and mode\n",
+                   file, what, strerror(errno));
     if (text.cap)
         explicit_bzero(text.data, text.cap);
     buf_free(&text);
@@ -62,7 +65,7 @@ static bool load_own(SSL_CTX *ctx, const struct config *c, struct buf *errors)
                      "give a PEM file with the server's certificate first and then its chain");
     if (SSL_CTX_use_PrivateKey_file(ctx, c->tls_key, SSL_FILETYPE_PEM) != 1)
         return wrong(errors, c->tls_key, "no key for this certificate could be taken from it",
-                     "give the PEM file of the key, not encrypted, that the certificate was made with");
+                     "give the PEM file of the certificate's key, not encrypted");
     if (SSL_CTX_check_private_key(ctx) != 1)
         return wrong(errors, c->tls_key, "the key does not belong to the certificate",
                      "name the key that the certificate was made with");
@@ -142,6 +145,30 @@ enum io tls_accept(struct stream *io, SSL_CTX *ctx)
 {
     stream_set_deadline(io, mono_ms() + TLS_HANDSHAKE_MS);
     enum io r = stream_start_tls_server(io, ctx, NULL);
+    stream_set_deadline(io, 0);
+    return r;
+}
+
+static SSL_CTX *client_context;
+
+static void make_client_context(void)
+{
+    struct buf errors = {0};
+    client_context = tls_client_new(NULL, &errors);
+    buf_free(&errors);
+}
+
+SSL_CTX *tls_client_context(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_client_context);
+    return client_context;
+}
+
+enum io tls_connect(struct stream *io, SSL_CTX *ctx, const char *server_name)
+{
+    stream_set_deadline(io, mono_ms() + TLS_HANDSHAKE_MS);
+    enum io r = stream_start_tls_client(io, ctx, server_name, false, NULL);
     stream_set_deadline(io, 0);
     return r;
 }

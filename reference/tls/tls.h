@@ -27,11 +27,17 @@ SSL_CTX *tls_client_new(const char *ca_file, struct buf *errors);
 /* Reads the files for this process while it may still read them: before a role gives up root.
  * True when there is nothing to read, too. */
 bool tls_server_prepare(const struct config *c, struct buf *errors);
-/* What tls_server_prepare made: the context that all sessions of the process share; NULL: no TLS. */
+/* What tls_server_prepare made, shared by all sessions of the process; NULL: no TLS. */
 SSL_CTX *tls_server_context(void);
 
 /* The handshake as a server, over at TLS_HANDSHAKE_MS. The stream's deadline is taken away. */
 enum io tls_accept(struct stream *io, SSL_CTX *ctx);
+
+/* A context for opportunistic TLS with others, made once in a process; NULL when that failed. */
+SSL_CTX *tls_client_context(void);
+/* The handshake as a client, without looking at the certificate; server_name goes out as SNI. Over
+ * at TLS_HANDSHAKE_MS; the stream's deadline is taken away. */
+enum io tls_connect(struct stream *io, SSL_CTX *ctx, const char *server_name);
 
 /* The registered name of the cipher suite, such as "TLS_AES_256_GCM_SHA384" (static): for the "tls"
  * clause of Received (RFC 8314 4.3) and for events. */

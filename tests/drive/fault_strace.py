@@ -4,12 +4,13 @@ strace counts each kind of call in each thread apart and sends the signal before
 So the points at which a process can be stopped are pairs of a kind and a number: those of a message's
 way are learnt from an undisturbed run, and then each is visited.
 """
-import collections
 import pathlib
 import re
 import subprocess
 import tempfile
 import time
+
+from postroad import wait_for
 
 
 class Trace:
@@ -19,7 +20,7 @@ class Trace:
     def __init__(self, pid, kill_at=None, call="all"):
         self.pid = pid
         self.log = pathlib.Path(tempfile.mkstemp(prefix="postroad-trace-")[1])
-        command = ["strace", "-f", "-o", str(self.log), "-s", "200", "-p", str(pid),
+        command = ["strace", "-f", "-o", str(self.log), "-s", "4096", "-p", str(pid),
                    "-e", "trace=all", "-e", "signal=none"]
         if kill_at:
             command += ["-e", f"inject={call}:signal=SIGKILL:when={kill_at}"]
@@ -41,17 +42,20 @@ class Trace:
         self.process.stderr.close()
         text = self.log.read_text(errors="replace")
         self.log.unlink()
-        self.points = points(text)
         return whole_calls(text)
 
 
-def points(text):
-    """All (kind, n) of a trace: n up to the most calls of that kind that one thread made."""
-    made = collections.Counter(re.findall(r"^(\d+) +(\w+)\(", text, re.M))
-    most = {}
-    for (_, kind), n in made.items():
-        most[kind] = max(n, most.get(kind, 0))
-    return [(kind, n) for kind in sorted(most) for n in range(1, most[kind] + 1)]
+def kill_points(calls):
+    """[(name, k), ...]: each call of a trace as the kth of its name, which is how strace counts."""
+    names = [c.split("(")[0] for c in calls if re.match(r"\w+\(", c)]
+    return [(name, names[:i + 1].count(name)) for i, name in enumerate(names)
+            if name not in ("exit", "madvise", "rt_sigprocmask", "restart_syscall", "accept4")]
+
+
+def start_again(server, role, old_pid):
+    """After a kill: the role runs again at once (the master alone waits longer each time)."""
+    server.reload()
+    wait_for(lambda: server.role_pids().get(role, old_pid) != old_pid, what=f"a new {role}")
 
 
 def whole_calls(text):

@@ -59,19 +59,6 @@ def fetch_all(server, user="tom"):
     return messages
 
 
-def kill_points(calls):
-    """[(name, k), ...]: each call of a trace as the kth of its name, which is how strace counts."""
-    names = [c.split("(")[0] for c in calls if re.match(r"\w+\(", c)]
-    return [(name, names[:i + 1].count(name)) for i, name in enumerate(names)
-            if name not in ("exit", "madvise", "rt_sigprocmask", "restart_syscall", "accept4")]
-
-
-def start_again(server, role, old_pid):
-    """After a kill: the role runs again at once (the master alone waits longer each time)."""
-    server.reload()
-    wait_for(lambda: server.role_pids().get(role, old_pid) != old_pid, what=f"a new {role}")
-
-
 def run(command, **kwargs):
     """Runs a real mail program to its end; the test is skipped when it is not installed."""
     if not shutil.which(command[0]):

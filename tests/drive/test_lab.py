@@ -292,6 +292,31 @@ def test_what_is_missing_is_said():
     assert "sysctl -w user.max_user_namespaces=" in done.stderr
 
 
+CHROOT = """
+mount --make-rshared /
+mount -t tmpfs none "$1" && mkdir "$1/r" && cd "$1/r" && mkdir proc dev tmp usr etc lab
+for d in usr dev; do mount --rbind /$d $d; done
+mount --bind "$2" lab
+ln -s usr/bin usr/sbin usr/lib usr/lib64 . && cp -a /etc/. etc/ && mount -t proc proc proc
+before=$(wc -l </proc/self/mountinfo)
+chroot . /lab/lab run --world /lab/test.world --dir /tmp/x --keep -- sh -c 'pwd; head -1 /etc/resolv.conf; ls /'
+chroot . /lab/lab enter /tmp/x -- sh -c 'pwd; head -1 /etc/resolv.conf; ls /'
+chroot . /lab/lab stop /tmp/x
+test "$before" = "$(wc -l </proc/self/mountinfo)" && echo none left
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="chroot needs root")
+def test_in_a_chroot(tmp_path):
+    """Where "/" is no mount, under one that shares what is mounted below it."""
+    m = Mode(rootless=False)
+    done = subprocess.run(["unshare", "-m", "bash", "-c", CHROOT, "bash", tmp_path, m.home], text=True,
+                          capture_output=True, timeout=30, env={**m.env, "TMPDIR": "/tmp"})
+    m.close()
+    inside = "/\nnameserver 127.0.0.1\nbin\ndev\netc\nlab\nlib\nlib64\nproc\nsbin\ntmp\nusr\n"
+    assert done.stdout == inside * 2 + "none left\n", done.stderr
+
+
 def test_it_is_up_at_once(mode):
     start = time.monotonic()
     assert all(mode.run("--", "true").returncode == 0 for _ in range(5))

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from fault_strace import Trace
+from fault_strace import Trace, kill_points, start_again
 from postroad import FIXTURES, wait_for
-from store_mail import FORMATS, deliver, fetch_all, kill_points, lmtp, login, start_again
+from store_mail import FORMATS, deliver, fetch_all, lmtp, login
 
 TEXT = (b"Received: from a\r\n\tby b with ESMTP id 6a1f2c;\r\n\tTue, 24 Nov 2026 08:07:54 +0000\r\n"
         b"From: <jerry@magedu.test>\r\nSubject: lines\r\n\r\n.\r\n..\r\n.x\r\nFrom here\r\n"

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from fault_strace import Trace
+from fault_strace import Trace, kill_points, start_again
 from postroad import wait_for
-from store_mail import FORMATS, deliver, fetch_all, kill_points, login, run, start_again
+from store_mail import FORMATS, deliver, fetch_all, login, run
 
 TEXTS = [b"Subject: %d\r\n\r\n.\r\n..\r\nFrom %d\r\n.end\r\n" % (i, i) for i in range(4)]
 

@@ -217,19 +217,20 @@ GSASL = [("SCRAM-SHA-1", "plain", "plain-pw"), ("SCRAM-SHA-256", "jerry", "penci
          ("PLAIN", "tom", "tom-pw"), ("LOGIN", "tom", "tom-pw"), ("CRAM-MD5", "plain", "plain-pw")]
 
 
+def gsasl(s, mechanism, user, password):
+    """GNU SASL's client, SMTP with STARTTLS: it checks the server's proof in SCRAM too."""
+    return run(["gsasl", "--client", "--smtp", "--connect", f"127.0.0.1:{s.submission_port}",
+                "--mechanism", mechanism, "--starttls", "--x509-ca-file=", "-a", user, "-p",
+                password, "--service=smtp", "--hostname=mail.hehuan.test"] +
+               ([] if "PLUS" in mechanism else ["--no-cb"]))
+
+
 @pytest.mark.parametrize("mechanism,user,password", GSASL)
 def test_gsasl(server, mechanism, user, password):
-    """GNU SASL's client, SMTP with STARTTLS: it checks the server's proof in SCRAM too."""
     s = server()
-
-    def gsasl(password):
-        return run(["gsasl", "--client", "--smtp", "--connect",
-                    f"127.0.0.1:{s.submission_port}", "--mechanism", mechanism, "--starttls",
-                    "--x509-ca-file=", "-a", user, "-p", password, "--service=smtp",
-                    "--hostname=mail.hehuan.test"] + ([] if "PLUS" in mechanism else ["--no-cb"]))
-    status, out = gsasl(password)
+    status, out = gsasl(s, mechanism, user, password)
     assert status == 0 and s.events("auth.verified", mechanism=mechanism, user=user), out
-    gsasl("wrong")
+    gsasl(s, mechanism, user, "wrong")
     s.wait_event("auth.refused", mechanism=mechanism, user=user)
     assert len(s.events("auth.verified")) == 1
 
@@ -379,6 +380,31 @@ def test_anonymous_reads_one_mailbox(server):
         client.ehlo()
         assert "ANONYMOUS" not in client.esmtp_features.get("auth", "")
         assert client.docmd("AUTH ANONYMOUS Z3Vlc3Q=")[0] == 504
+
+
+# ---- accounts and privileges ------------------------------------------------------------------
+
+def test_accounts_made_for_scram(server):
+    s = server()
+    s.ctl("user", "add", "eve", "--scheme", "scram-sha-256", input=b"eve-pw\n")
+    assert s.ctl("user", "add", "max", "--scheme", "md5", input=b"x\n", check=False).returncode == 65
+    assert gsasl(s, "SCRAM-SHA-256-PLUS", "eve", "eve-pw")[0] == 0
+    assert gsasl(s, "PLAIN", "eve", "eve-pw")[0] == 0
+    s.ctl("user", "passwd", "eve", input=b"new\n")     # the form stays
+    assert gsasl(s, "SCRAM-SHA-256-PLUS", "eve", "eve-pw")[0] != 0
+    assert gsasl(s, "SCRAM-SHA-256-PLUS", "eve", "new")[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become others")
+def test_the_key_may_be_roots_alone(server):
+    """The roles have it before they give up root; they could not read it afterwards."""
+    assert (CERTS / "mail.hehuan.test.key").stat().st_mode & 0o777 == 0o600
+    s = server(user="daemon", mda_user="games")
+    assert subject(s) == "mail.hehuan.test"
+    assert s.reload()["event"] == "master.reloaded"
+    client = poplib.POP3_SSL("127.0.0.1", s.pop3s_port, context=context_without_name(), timeout=10)
+    assert "SASL" in client.capa()
+    client.quit()
 
 
 # ---- configuration ------------------------------------------------------------------------------

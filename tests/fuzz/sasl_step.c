@@ -1,6 +1,6 @@
-/* SASL exchanges and dialogues with any client: no crash, no log-in without a password, an end after
- * a bounded number of messages. The first octet chooses the mechanism and the connection; then
- * come messages, a length octet before each (or, by one bit, the lines of a whole dialogue). */
+/* SASL exchanges and dialogues with any client: no crash, no log-in without a password, an end
+ * after a bounded number of messages. The first octet chooses the mechanism; then come messages, a
+ * length octet before each, or by one bit the lines of a whole dialogue. */
 #include "tests/unit/sasl/sasl_world.h"
 
 static const char *const mechanisms[] = {

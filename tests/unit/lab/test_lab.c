@@ -103,7 +103,8 @@ Test(lab, processes, .timeout = 30)
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     cr_assert_eq(WEXITSTATUS(status), 9);
     cr_assert_gt(read(out[0], text, sizeof text - 1), 0);
-    cr_assert(slice_starts(slice_str(text), SLICE("words\n/usr\nnameserver 127.0.0.1\n")), "%s", text);
+    struct slice wanted = SLICE("words\n/usr\nnameserver 127.0.0.1\n");
+    cr_assert(slice_starts(slice_str(text), wanted), "%s", text);
     char *missing[] = {"no-such-program", NULL};
     cr_assert_eq(lab_spawn(lab, &(struct lab_command){.argv = missing}), -1);
     cr_assert_eq(errno, ENOENT);
@@ -164,7 +165,8 @@ Test(lab, failure_is_explained, .timeout = 30)
     struct world *w = small_world();
     world_add_zone(w, "/nowhere/x.zone");
     cr_assert_null(lab_create(w, NULL, &error));
-    cr_assert(strstr(buf_str(&error), "zone file /nowhere/x.zone: No such file"), "%s", buf_str(&error));
+    cr_assert(strstr(buf_str(&error), "zone file /nowhere/x.zone: No such file"), "%s",
+              buf_str(&error));
     buf_free(&error);
     world_free(w);
 }

@@ -22,15 +22,15 @@ static struct sasl_server *sasl_world_server;
 static inline void sasl_world_begin(void)
 {
     static char file[] = "/tmp/postroad-sasl-users-XXXXXX";
-    char *scram = secret_make_scram(SCRAM_SHA_256, "scram-pw");
-    char *scram1 = secret_make_scram(SCRAM_SHA_1, "scram1-pw");
+    char *scram = secret_make("scram-sha-256", "scram-pw");
+    char *scram1 = secret_make("scram-sha-1", "scram1-pw");
     struct buf errors = {0};
     strcpy(file + sizeof file - 7, "XXXXXX");
     int fd = mkstemp(file);
     if (fd < 0 ||
         dprintf(fd,
-                "tom:$6$rounds=1000$tomsalt$Vie6WoN7b.1ab/OqrNsw9AeuRYL6HCvlLyQI40nH0z5sdAm1IRa2x7bT"
-                "YXapY6GVGcxBdTWuTdMURzUOPdzbn/\n"
+                "tom:$6$rounds=1000$tomsalt$Vie6WoN7b.1ab/OqrNsw9AeuRYL6HCvlLyQI40nH0z5sdAm1IRa2x"
+                "7bTYXapY6GVGcxBdTWuTdMURzUOPdzbn/\n"
                 "plain:{PLAIN}plain-pw\nscram:%s\nscram1:%s\nlocked:!{PLAIN}locked-pw\n"
                 "uni:{PLAIN}I\xc2\xadX \xe2\x85\xa8\n",
                 scram, scram1) < 0)

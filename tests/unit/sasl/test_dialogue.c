@@ -90,7 +90,7 @@ Test(dialogue, plain_takes_255_octets_of_each_part)
     buf_free(&text);
 }
 
-/* ---- over the auth socket's lines ------------------------------------------------------------- */
+/* ---- over the auth socket's lines ------------------------------------------------------------ */
 
 static struct sasl_connection connection;
 static int refusals;

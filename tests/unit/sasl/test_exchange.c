@@ -62,8 +62,8 @@ static enum sasl_status run_on(const struct sasl_channel *ch, struct client c, b
     for (int i = 0; i < 10 && (initial || status == SASL_CONTINUE); i++) {
         char *out = NULL;
         size_t n = 0;
-        int r = gsasl_step(s, initial ? NULL : buf_str(&challenge), initial ? 0 : challenge.len, &out,
-                           &n);
+        int r = gsasl_step(s, initial ? NULL : buf_str(&challenge), initial ? 0 : challenge.len,
+                           &out, &n);
         if (r != GSASL_OK && r != GSASL_NEEDS_MORE)
             break;
         initial = false;
@@ -296,8 +296,8 @@ Test(exchange, malformed_messages_are_refused)
     };
     struct buf challenge = {0};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_expect_eq(first(&everything, bad[i].mechanism, bad[i].message, &challenge), SASL_NO, "%zu",
-                     i);
+        cr_expect_eq(first(&everything, bad[i].mechanism, bad[i].message, &challenge), SASL_NO,
+                     "%zu", i);
     cr_expect_eq(challenge.len, 0);
     buf_free(&challenge);
 }

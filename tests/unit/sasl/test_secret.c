@@ -8,8 +8,8 @@ static const struct secret_costs costs = {"$6$rounds=1000$nobody$", 4096};
 
 /* RFC 7677 3's example: user, pencil. */
 #define PENCIL                                                                                     \
-    "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"    \
-    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+    "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY="     \
+    ",wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 
 Test(secret, the_keys_of_the_rfc_s_example)
 {
@@ -43,9 +43,10 @@ Test(secret, plain_and_none)
 
 Test(secret, a_new_one_fits_and_is_salted)
 {
-    for (int h = 0; h < SCRAM_HASHES; h++) {
-        char *a = secret_make_scram((enum scram_hash)h, "tom-pw");
-        char *b = secret_make_scram((enum scram_hash)h, "tom-pw");
+    static const char *const schemes[] = {"scram-sha-1", "SCRAM-SHA-256", "crypt"};
+    for (int i = 0; i < 3; i++) {
+        char *a = secret_make(schemes[i], "tom-pw");
+        char *b = secret_make(schemes[i], "tom-pw");
         cr_expect_null(secret_problem(slice_str(a)), "%s", a);
         cr_expect_str_neq(a, b);
         cr_expect(secret_fits(a, "tom-pw", &costs));
@@ -53,6 +54,14 @@ Test(secret, a_new_one_fits_and_is_salted)
         free(a);
         free(b);
     }
+    char *plain = secret_make("plain", "a b");
+    cr_expect_str_eq(plain, "{PLAIN}a b");
+    free(plain);
+    cr_expect_null(secret_make("plain", "a:b"));
+    cr_expect_null(secret_make("md5", "x"));
+    cr_expect_null(secret_make("crypt", ""));
+    cr_expect_null(secret_make("crypt", "\xff"));
+    cr_expect_null(secret_make("scram-sha-256", "a\tb"));
 }
 
 Test(secret, problems_are_named)
@@ -64,7 +73,8 @@ Test(secret, problems_are_named)
         "{SCRAM-SHA-1}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
         "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
         PENCIL ",x", "{SCRAM-SHA-256}99999999,W22Z,WG5d,wfPL"};
-    static const char *const good[] = {"!", "*", "$6$x$y", "!$6$x$y", "{PLAIN}x", "!{PLAIN}x", PENCIL};
+    static const char *const good[] = {"!", "*", "$6$x$y", "!$6$x$y", "{PLAIN}x", "!{PLAIN}x",
+                                       PENCIL};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_not_null(secret_problem(slice_str(bad[i])), "%s", bad[i]);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)

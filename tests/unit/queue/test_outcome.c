@@ -1,0 +1,213 @@
+/* Verdicts written down, and the bounce. */
+#include "base/timing.h"
+#include "reference/queue/worker.h"
+#include "tests/unit/queue/spool_world.h"
+
+#include <sys/stat.h>
+
+TestSuite(outcome, .init = world_begin, .fini = world_end);
+
+static atomic_bool removed;
+static const char *const three[] = {"tom@hehuan.test", "ann@magedu.test", "eve@magedu.test", NULL};
+
+struct scene {
+    struct worker w;
+    struct opened o;
+    struct message *m;
+    struct relay_recipient *r;
+    size_t deferred, failed;
+};
+
+static bool no_spawn(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+/* A message taken in, with three recipients and these verdicts ("dtf", "?" for not in this job). */
+static struct scene scene(const char *from, const char *text, const char *verdicts)
+{
+    static const char *const replies[] = {"", "250 2.0.0 ok", "450 4.2.0 full\tnow", "550 5.1.1 no"};
+    static const char *const statuses[] = {"", "2.0.0", "4.2.0", "5.1.1"};
+    struct scene s = {.w = {.c = &config, .removed = &removed}, .o = {.fd = -1}};
+    struct envelope e;
+    struct task t;
+    put(&e, from, three, text);
+    s.w.s = scheduler_new(&config, no_spawn, NULL);
+    scheduler_found(s.w.s, e.id, 0, false);
+    scheduler_next(s.w.s, &t);
+    s.m = t.message;
+    scheduler_dispatch(s.w.s, s.m, NULL);
+    s.o.fd = queue_open(&config, "active", e.id, &s.o.e, NULL);
+    s.r = xcalloc(3, sizeof *s.r);
+    size_t n = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const char *known = "?dtf", *v = strchr(known, verdicts[i]);
+        if (v == known)
+            continue;
+        s.r[n].index = i;
+        recipient_settle(&s.r[n], &(struct relay_message){.settled = outcome_mark,
+                                                          .settled_arg = &s.o},
+                         (enum verdict)(v - known), statuses[v - known], replies[v - known], NULL);
+        s.r[n].host[0] = 0;
+        free(s.r[n].host);
+        s.r[n].host = xstrdup("mail.hehuan.test");
+        strcpy(s.r[n].address, "192.0.2.25");
+        n++;
+    }
+    outcome_settle(&s.w, &s.o, s.r, n, n == 3, &s.deferred, &s.failed);
+    s.m->deferred = s.deferred;
+    s.m->failed = s.failed;
+    return s;
+}
+
+static void scene_free(struct scene *s)
+{
+    recipients_free(s->r, 3);
+    opened_close(&s->o);
+    scheduler_free(s->w.s);
+}
+
+Test(outcome, all_delivered_means_removed)
+{
+    struct scene s = scene("jerry@magedu.test", "x\r\n", "ddd");
+    char *id = xstrdup(s.m->id);
+    cr_expect_not(exists("log", id), "no log for a file that goes");
+    outcome_finish(&s.w, s.m, &s.o);
+    cr_expect_null(queue_find(&config, id));
+    cr_expect(removed);
+    cr_expect_eq(scheduler_count(s.w.s), 0);
+    free(id);
+    scene_free(&s);
+}
+
+Test(outcome, marks_log_bounce_and_the_next_try)
+{
+    struct scene s = scene("jerry@magedu.test", "Subject: x\r\n\r\nbody\r\n", "dtf");
+    char *id = xstrdup(s.m->id);
+    cr_expect_eq(s.deferred, 1);
+    cr_expect_eq(s.failed, 1);
+    char *file = file_text("active", id), *log = file_text("log", id);
+    cr_expect(strstr(file, "done <tom@hehuan.test>\ntodo <ann@magedu.test>\nfail <eve@magedu.test>"));
+    cr_expect(strstr(log, "tom@hehuan.test delivered mail.hehuan.test[192.0.2.25] 250 2.0.0 ok\n"));
+    cr_expect(strstr(log, "ann@magedu.test deferred mail.hehuan.test[192.0.2.25] 450 4.2.0 full"));
+    cr_expect(strstr(log, "eve@magedu.test failed mail.hehuan.test[192.0.2.25] 550 5.1.1 no\n"));
+    outcome_finish(&s.w, s.m, &s.o);
+    int64_t next = queue_next_try(&config, id) - wall_us();
+    cr_expect(next > 900000 && next <= 1000000, "%ld", (long)next);
+    char *bounce = xasprintf("%sb2", id);
+    cr_expect(exists("active", bounce));
+    free(file);
+    free(log);
+    free(bounce);
+    free(id);
+    scene_free(&s);
+}
+
+Test(outcome, the_bounce_is_a_report)
+{
+    struct scene s = scene("jerry@magedu.test", "Subject: x\r\n\r\n.body\xc3\xa9\r\n", "?ff");
+    char *id = xasprintf("%sb1", s.m->id), *file = file_text("active", id);
+    const char *parts[] = {
+        "\noctets 8\nbody 8BITMIME\n", "\nfrom <>\ntodo <jerry@magedu.test>\n\n",
+        "From: Mail Delivery System <MAILER-DAEMON@mail.hehuan.test>\r\nTo: <jerry@magedu.test>\r\n",
+        "Auto-Submitted: auto-replied\r\n",
+        "Content-Type: multipart/report; report-type=delivery-status;\r\n",
+        "Content-Type: text/plain; charset=us-ascii\r\n\r\nThis is the mail server of",
+        "  <ann@magedu.test>\r\n    mail.hehuan.test[192.0.2.25] said:\r\n    550 5.1.1 no\r\n",
+        "Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mail.hehuan.test\r\n",
+        "\r\n\r\nFinal-Recipient: rfc822; ann@magedu.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+        "Remote-MTA: dns; mail.hehuan.test\r\nDiagnostic-Code: smtp; 550 5.1.1 no\r\n",
+        "\r\n\r\nFinal-Recipient: rfc822; eve@magedu.test\r\n",
+        "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        "Subject: x\r\n\r\n.body\xc3\xa9\r\n\r\n--",
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        cr_expect(strstr(file, parts[i]), "no %s in %s", parts[i], file);
+    /* A crash between bounce and marks: the same recipients fail again, no second bounce. */
+    char *before = xstrdup(file);
+    struct relay_recipient *again[2] = {&s.r[0], &s.r[1]};
+    cr_expect_eq(bounce_write(&config, &s.o, again, 2), 0);
+    char *after = file_text("active", id);
+    cr_expect_str_eq(before, after);
+    free(before);
+    free(after);
+    free(file);
+    free(id);
+    scene_free(&s);
+}
+
+Test(outcome, a_long_message_comes_back_as_its_header)
+{
+    struct buf text = {0};
+    buf_add_str(&text, "Subject: long\r\nX-Last: yes\r\n\r\n");
+    while (text.len < 100000)
+        buf_add_str(&text, "some text of the body\r\n");
+    struct scene s = scene("jerry@magedu.test", buf_str(&text), "?f?");
+    char *id = xasprintf("%sb1", s.m->id), *file = file_text("active", id);
+    cr_expect(strstr(file, "Content-Type: text/rfc822-headers\r\n\r\nSubject: long\r\n"
+                     "X-Last: yes\r\n\r\n--"), "%s", file);
+    cr_expect_null(strstr(file, "text of the body"));
+    free(file);
+    free(id);
+    buf_free(&text);
+    scene_free(&s);
+}
+
+Test(outcome, nothing_is_sent_about_a_bounce_it_is_held)
+{
+    struct scene s = scene("", "x\r\n", "ddf");
+    char *id = xstrdup(s.m->id), *bounce = xasprintf("%sb2", id);
+    cr_expect_null(queue_find(&config, bounce));
+    outcome_finish(&s.w, s.m, &s.o);
+    cr_expect_str_eq(queue_find(&config, id), "hold");
+    cr_expect(exists("log", id));
+    free(bounce);
+    free(id);
+    scene_free(&s);
+}
+
+Test(outcome, after_its_time_it_is_given_up)
+{
+    config.expire = 0;
+    struct scene s = scene("jerry@magedu.test", "x\r\n", "dtd");
+    cr_expect_eq(s.deferred, 0);
+    cr_expect_eq(s.failed, 1);
+    char *id = xasprintf("%sb1", s.m->id), *file = file_text("active", id);
+    cr_expect(strstr(file, "Status: 4.4.7\r\n"));
+    cr_expect(strstr(file, "Diagnostic-Code: smtp; 450 4.2.0 full?now\r\n"), "%s", file);
+    free(file);
+    free(id);
+    scene_free(&s);
+}
+
+Test(outcome, the_last_try_is_at_expiry)
+{
+    config.expire = 500;         /* before retry_min is over */
+    struct scene s = scene("jerry@magedu.test", "x\r\n", "dtd");
+    char *id = xstrdup(s.m->id);
+    int64_t arrived = s.o.e.arrived_us;
+    outcome_finish(&s.w, s.m, &s.o);
+    int64_t next = queue_next_try(&config, id) - arrived;
+    cr_expect_eq(next, 500000, "%ld", (long)next);
+    free(id);
+    scene_free(&s);
+}
+
+Test(outcome, without_room_for_the_bounce_the_failure_waits)
+{
+    char *incoming = queue_path(&config, "incoming", NULL);
+    struct scene s = scene("jerry@magedu.test", "x\r\n", "ddd");
+    struct relay_recipient *r = &s.r[1];
+    cr_assert_eq(rmdir(incoming), 0);
+    r->verdict = VERDICT_FAIL;
+    s.o.e.rcpt[1].state = RCPT_TODO;
+    s.deferred = s.failed = 0;
+    outcome_settle(&s.w, &s.o, r, 1, false, &s.deferred, &s.failed);
+    cr_expect_eq(s.deferred, 1);
+    cr_expect_eq(s.failed, 0);
+    cr_expect_eq(s.o.e.rcpt[1].state, RCPT_TODO);
+    scheduler_forget(s.w.s, s.m);
+    free(incoming);
+    scene_free(&s);
+}
