@@ -105,6 +105,8 @@ test: deps-lab-demo-test
 	@$(MAKE) WERROR=1 all
 	@$(MAKE) WERROR=1 SAN=address BUILD=build/san all unit-programs
 	@$(MAKE) WERROR=1 SAN=fuzz CC=clang BUILD=build/clang fuzz-programs
+	@echo "== lint of the scenarios and requirements"
+	@$(BUILD)/bin/conform lint
 	@echo "== unit tests (AddressSanitizer, UBSan)"
 	@tests/unit/run build/san/unit
 	@echo "== fuzzers, 2 s each and every seed"
@@ -125,6 +127,15 @@ bench: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/usage
 	@BUILD=$(BUILD) tests/bench/run
 
+# The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot; ONLY="mx rfc5321/4.5"
+# chooses; ARGS adds options of conform(1).
+TARGET ?= reference
+conformance: deps-lab
+	@$(MAKE) all
+	@ci/target $(TARGET)
+	@$(BUILD)/bin/conform run --target $(TARGET) --report html:$(BUILD)/conformance-$(TARGET).html \
+		--report json:$(BUILD)/conformance-$(TARGET).json $(ARGS) $(ONLY)
+
 $(BUILD)/bin/usage: $(BUILD)/obj/tests/bench/usage.o $(BUILD)/lib/base.a
 	$(link)
 $(BUILD)/bin/demo-page: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard conformance/demo/*.c)) $(BUILD)/lib/base.a
@@ -144,6 +155,7 @@ help:
 	@echo "make unit          the unit tests alone"
 	@echo "make drive         the pytest drives alone; PYTEST_ARGS='-k pop3' chooses"
 	@echo "make fuzz          the fuzzers, SECONDS_EACH=20"
+	@echo "make conformance   the scenarios on a server, TARGET=postfix; reports in build/"
 	@echo "make bench         messages a second, CPU and memory beside Postfix"
 	@echo "make install       PREFIX=/usr/local, DESTDIR="
 	@echo "make clean         removes build/"
@@ -153,5 +165,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench install clean
+.PHONY: help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench conformance install clean
 .SECONDARY:

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -85,6 +86,9 @@ static void *session_thread(void *arg)
     struct service *s = one->service;
     s->conf.session(one->stream, &one->info, s->conf.ctx);
 
+    /* What OpenSSL keeps for each thread: once the session is not counted any more the process may
+     * end, and with it OpenSSL, before this thread does. */
+    OPENSSL_thread_stop();
     pthread_mutex_lock(&s->lock);
     if (one->prev)
         one->prev->next = one->next;

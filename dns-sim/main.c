@@ -130,7 +130,8 @@ static void load_directory(struct dns_sim *sim, const char *dir, bool check, str
     struct dirent **files;
     int count = scandir(dir, &files, is_zone_file, alphasort);
     if (count <= 0)
-        problem(p, true, dir, 0, "%s", count < 0 ? strerror(errno) : "there is no *.zone file here");
+        problem(p, true, dir, 0, "%s",
+                count < 0 ? strerror(errno) : "there is no *.zone file here");
     for (int i = 0; i < count; i++) {
         char *path = xasprintf("%s/%s", dir, files[i]->d_name);
         load_file(sim, path, check, p);

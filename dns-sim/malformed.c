@@ -32,7 +32,7 @@ static void add_rr_head(const struct query *q, struct buf *out, size_t owner, un
 static void short_rdata(const struct query *q, struct buf *out)
 {
     begin_one_answer(q, out);
-    add_rr_head(q, out, HEADER_LEN, 1);         /* one octet is too short for A, AAAA, MX, SOA ... */
+    add_rr_head(q, out, HEADER_LEN, 1);     /* one octet is too short for A, AAAA, MX, SOA ... */
     buf_add_byte(out, 10);
 }
 

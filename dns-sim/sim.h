@@ -14,7 +14,7 @@
 
 struct dns_options {
     bool recursion_available;   /* set RA in every reply: some stub resolvers insist */
-    bool root_nxdomain;         /* names of no zone are NXDOMAIN (a synthesised root), not REFUSED */
+    bool root_nxdomain;         /* names of no zone: NXDOMAIN (a made-up root), not REFUSED */
 };
 
 struct dns_sim {
@@ -31,9 +31,11 @@ void dns_sim_free(struct dns_sim *sim);
 
 /* ---- zones; the caller holds sim->lock, for writing where something changes ---- */
 
-struct zone *sim_zone(const struct dns_sim *sim, const uint8_t *origin);     /* of exactly this name */
-struct zone *sim_zone_for(const struct dns_sim *sim, const uint8_t *name);   /* the closest above */
-void sim_put_zone(struct dns_sim *sim, struct zone *zone);       /* owned; replaces one of its name */
+/* The zone of exactly this name; the closest one at or above a name. NULL: none. */
+struct zone *sim_zone(const struct dns_sim *sim, const uint8_t *origin);
+struct zone *sim_zone_for(const struct dns_sim *sim, const uint8_t *name);
+/* Takes the zone over; it replaces one of its name. */
+void sim_put_zone(struct dns_sim *sim, struct zone *zone);
 bool sim_drop_zone(struct dns_sim *sim, const uint8_t *origin);
 /* A record with an expiry time was added. */
 void sim_note_expiry(struct dns_sim *sim, int64_t mono);

@@ -47,7 +47,7 @@ enum added zone_add(struct zone *z, const uint8_t *name, struct record r, bool r
 size_t zone_remove_set(struct zone *z, const uint8_t *name, uint16_t type);
 size_t zone_remove_name(struct zone *z, const uint8_t *name);
 size_t zone_remove_record(struct zone *z, const uint8_t *name, const struct record *same);
-/* Removes what has expired at `now`; *next becomes the earliest later expiry when that is sooner. */
+/* Removes what has expired at `now`; *next becomes the earliest later expiry if that is sooner. */
 size_t zone_expire(struct zone *z, int64_t now, int64_t *next);
 
 const struct record *zone_soa(const struct zone *z);    /* NULL when there is none */

@@ -9,7 +9,7 @@
 
 enum { OPT_LEVEL = 256, OPT_TAG, OPT_NAME, OPT_REPEAT, OPT_SHUFFLE, OPT_SEED, OPT_TRACE, OPT_RERUN,
        OPT_MIN, OPT_FAIL_ON, OPT_FORMAT, OPT_REPORT, OPT_ROOT, OPT_BUILD, OPT_ARTEFACTS, OPT_KEEP,
-       OPT_JSON, OPT_SUBJECT };
+       OPT_JSON, OPT_SUBJECT, OPT_SPEC };
 
 static const struct option long_options[] = {
     {"target", required_argument, NULL, 't'}, {"jobs", required_argument, NULL, 'j'},
@@ -23,6 +23,7 @@ static const struct option long_options[] = {
     {"root", required_argument, NULL, OPT_ROOT}, {"build", required_argument, NULL, OPT_BUILD},
     {"artefacts", required_argument, NULL, OPT_ARTEFACTS}, {"keep", no_argument, NULL, OPT_KEEP},
     {"json", no_argument, NULL, OPT_JSON}, {"quiet", no_argument, NULL, 'q'},
+    {"spec", no_argument, NULL, OPT_SPEC},
     {"verbose", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
 
 static bool number(const char *name, const char *value, uint64_t max, uint64_t *out)
@@ -86,6 +87,7 @@ static bool one_option(struct options *o, int c)
     case OPT_ARTEFACTS: o->artefacts = optarg; break;
     case OPT_KEEP: o->keep = true; break;
     case OPT_JSON: o->json = true; break;
+    case OPT_SPEC: o->spec = true; break;
     default: return false;
     }
     return ok;

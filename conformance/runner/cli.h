@@ -12,7 +12,7 @@ struct options {
     const char *target;
     struct selection selection;
     int jobs, repeat, min;
-    bool shuffle, rerun, trace, keep, json, quiet, fail_on_should, verbose;
+    bool shuffle, rerun, trace, keep, json, quiet, fail_on_should, verbose, spec;
     unsigned seed;
     const char *out;               /* of the report */
     const char *format;            /* term, json, tap, junit, markdown, html */

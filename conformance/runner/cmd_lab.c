@@ -13,6 +13,8 @@ static int shell(struct world_up *w)
     const char *sh = getenv("SHELL");
     char *argv[] = {(char *)(sh && *sh ? sh : "/bin/sh"), NULL};
     int status = 0;
+    setenv("STATE", w->state, 1);
+    setenv("ADDRESS", w->target->address, 1);
     pid_t pid = lab_spawn(w->lab, &(struct lab_command){.argv = argv, .fds = {-1, -1, -1}});
     if (pid < 0 || waitpid(pid, &status, 0) < 0) {
         perror("conform: no shell");

@@ -1,21 +1,14 @@
 /* coverage.c - conform coverage: which clauses have a scenario. */
 #include "conformance/runner/cli.h"
+#include "conformance/runner/files.h"
+#include "conformance/runner/spec.h"
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-struct tally { size_t rows, proved, unproved, unobservable; };
-
-static bool is_proved(const struct library *l, const char *id)
-{
-    for (size_t i = 0; i < l->scenarios.n; i++)
-        if (!l->scenarios.v[i]->broken && ids_have(&l->scenarios.v[i]->covers, id))
-            return true;
-    return false;
-}
 
 static bool level_wanted(const struct options *o, const struct requirement *r)
 {
@@ -69,19 +62,37 @@ static void print_table(json_t *all)
                    (long long)json_integer_value(json_object_get(t, "unobservable")));
 }
 
+static bool put_spec(const struct options *o, const struct library *l)
+{
+    struct buf out = {0};
+    spec_make(l, &out);
+    bool ok = o->out ? write_file(o->out, buf_slice(&out))
+                     : fwrite(out.data, 1, out.len, stdout) == out.len;
+    if (!ok)
+        fprintf(stderr, "conform: %s: %s\n", o->out ? o->out : "output", strerror(errno));
+    buf_free(&out);
+    return ok;
+}
+
 int command_coverage(struct options *o)
 {
     struct library l;
     struct diags d = {0};
     library_load(&l, o->root, &d);
     fputs(buf_str(&d.text), stderr);
+    buf_free(&d.text);
+    if (o->spec) {
+        bool ok = put_spec(o, &l);
+        library_free(&l);
+        return ok ? EXIT_FINE : EXIT_HARNESS;
+    }
     json_t *all = json_object();
     for (size_t i = 0; i < l.catalogue.n; i++) {
         const struct requirement *r = &l.catalogue.v[i];
         if (!row_wanted(o, r))
             continue;
         json_t *tally = tally_of(all, r);
-        bool proved = is_proved(&l, r->id);
+        bool proved = spec_proved(&l, r->id);
         count(tally, "rows");
         count(tally, proved ? "proved" : r->observable ? "unproved" : "unobservable");
         if (o->verbose && !proved && r->observable)
@@ -95,6 +106,5 @@ int command_coverage(struct options *o)
     }
     json_decref(all);
     library_free(&l);
-    buf_free(&d.text);
     return EXIT_FINE;
 }

@@ -1,4 +1,4 @@
-/* queue.c - the role: one thread that looks (wake-ups, the scan, the clock), and delivery threads. */
+/* queue.c - the role: one thread that looks (wake-ups, scan, clock), and delivery threads. */
 #include "reference/queue/queue.h"
 
 #include "base/event.h"
@@ -96,7 +96,7 @@ static bool spawn_worker(void *arg)
     return good;
 }
 
-/* --- finding messages -------------------------------------------------------------------------- */
+/* --- finding messages ----------------------------------------------------------------------- */
 
 static bool found_active(void *arg, const char *id)
 {
@@ -168,7 +168,7 @@ static void look_for_missed(struct role *role)
     role->next_look_ms = mono_ms() + LOOK_MS;
 }
 
-/* --- the loop ---------------------------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------------------------- */
 
 /* Removed files are durable soon, all together: until then a power cut would bring them back, and
  * they would be delivered again. */

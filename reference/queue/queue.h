@@ -70,7 +70,7 @@ void envelope_free(struct envelope *e);      /* the members, not e */
 void envelope_add_recipient(struct envelope *e, struct slice address);
 void envelope_drop_recipients(struct envelope *e, size_t keep);  /* all but the first `keep` */
 
-/* --- writing (smtpd, bounces, `postroad send`) ------------------------------------------- */
+/* --- writing (smtpd, bounces, `postroad send`) ---------------------------------------- */
 
 struct queue_writer;
 
@@ -92,7 +92,7 @@ int queue_commit(struct queue_writer *w);
 /* Removes what was written, frees w. NULL is fine. */
 void queue_abandon(struct queue_writer *w);
 
-/* --- reading and changing (queue role, operator) ------------------------------------------ */
+/* --- reading and changing (queue role, operator) --------------------------------------- */
 
 /* Reads the head of folder/id. The descriptor (read-write, positioned anywhere), or -1 with errno
  * (EBADMSG: not a complete message file, with the reason in *why when not NULL, a static text). */

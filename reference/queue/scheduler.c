@@ -85,7 +85,7 @@ void scheduler_stop(struct scheduler *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* --- destinations: whose turn it is ------------------------------------------------------------ */
+/* --- destinations: whose turn it is --------------------------------------------------------- */
 
 static int limit_of(const struct scheduler *s, const struct destination *d)
 {
@@ -161,7 +161,7 @@ static void call_worker(struct scheduler *s)
         pthread_cond_signal(&s->work);
 }
 
-/* --- messages ---------------------------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------------------------- */
 
 static int by_id(const void *a, const void *b)
 {
@@ -284,7 +284,7 @@ void scheduler_forget(struct scheduler *s, struct message *m)
     free(m);
 }
 
-/* --- workers ----------------------------------------------------------------------------------- */
+/* --- workers -------------------------------------------------------------------------------- */
 
 /* Intake first, since nothing is known of a message before; then local mail, which is quick. */
 static bool take_task(struct scheduler *s, struct task *task)

@@ -65,7 +65,7 @@ void scheduler_free(struct scheduler *s);
 /* scheduler_next gives TASK_STOP from now on. */
 void scheduler_stop(struct scheduler *s);
 
-/* --- the main thread --------------------------------------------------------------------------- */
+/* --- the main thread ------------------------------------------------------------------------ */
 
 /* A message is in active/ (due_us 0) or in deferred/ until due_us. Known ones in work are left
  * alone. `forced`: forget that its destinations were dead. */
@@ -79,7 +79,7 @@ int64_t scheduler_tick(struct scheduler *s);
 int scheduler_alarm(const struct scheduler *s);
 size_t scheduler_count(struct scheduler *s);       /* messages known */
 
-/* --- workers ----------------------------------------------------------------------------------- */
+/* --- workers -------------------------------------------------------------------------------- */
 
 /* Waits for something to do. */
 void scheduler_next(struct scheduler *s, struct task *task);

@@ -28,13 +28,13 @@ void opened_close(struct opened *o);
 /* Serves tasks until there is TASK_STOP. */
 void worker_run(struct worker *w);
 
-/* --- intake.c ---------------------------------------------------------------------------------- */
+/* --- intake.c ------------------------------------------------------------------------------- */
 
 /* Who goes where: looks up the local recipients, expands aliases (which may write the file anew),
  * settles at once what needs no delivery, and makes a job for each destination of the others. */
 struct job *intake_jobs(struct worker *w, struct message *m, struct opened *o);
 
-/* --- alias.c ----------------------------------------------------------------------------------- */
+/* --- alias.c --------------------------------------------------------------------------------- */
 
 struct targets {                 /* what an alias came to */
     struct string_list list;     /* addresses, each once */
@@ -52,18 +52,18 @@ void targets_free(struct targets *t);
 struct slice address_domain(const char *address);
 bool address_is_local(const struct config *c, const char *address);
 
-/* --- outcome.c --------------------------------------------------------------------------------- */
+/* --- outcome.c ------------------------------------------------------------------------------ */
 
 /* Writes the verdicts of r[0..n) down: marks, log, events, bounces. Counts who is still to be
  * delivered and who failed. `only`: nobody else of the message is left. */
 void outcome_settle(struct worker *w, struct opened *o, struct relay_recipient *r, size_t n,
                     bool only, size_t *deferred, size_t *failed);
-/* Makes a recipient's delivery durable in the moment that it is known; a relay_message's settled. */
+/* Marks a delivery in the moment that it is known; a relay_message's settled. */
 void outcome_mark(void *opened, const struct relay_recipient *r);
 /* All jobs are over: the message is removed, deferred or held, and given back to the scheduler. */
 void outcome_finish(struct worker *w, struct message *m, struct opened *o);
 
-/* --- bounce.c ---------------------------------------------------------------------------------- */
+/* --- bounce.c ------------------------------------------------------------------------------- */
 
 /* Puts a delivery status notification (RFC 3464) about r[0..n), all failed, into the queue; for the
  * same recipients only once. 0, or -1 with errno. */

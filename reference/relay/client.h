@@ -72,8 +72,9 @@ void client_quit(struct client *cl, bool wait);
  * where cl->tls is set. False when the server does not take mail now; cl->reply tells. */
 bool client_greet(struct client *cl);
 
-/* One transaction for those of r[0..n) with `take` set; gives each of them a verdict. False when the connection was lost before the server had said anything about it, as
- * happens with one that was kept open too long: nothing was decided then. */
+/* One transaction for those of r[0..n) with `take` set; gives each of them a verdict. False
+ * when the connection was lost before the server had said anything about it, as happens with one
+ * that was kept open too long: nothing was decided then. */
 bool client_transact(struct client *cl, const struct relay_message *m, struct relay_recipient *r,
                      size_t n);
 

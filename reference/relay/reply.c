@@ -115,6 +115,7 @@ void reply_add_line(struct buf *b, const struct reply *r)
         buf_printf(b, "%d ", r->code);
     for (size_t i = 0; i < r->text.len; i++) {
         char c = r->text.data[i];
-        buf_add_byte(b, c == '\n' || c == '\t' ? ' ' : (unsigned char)c < 0x20 || c == 0x7f ? '?' : c);
+        bool control = (unsigned char)c < 0x20 || c == 0x7f;
+        buf_add_byte(b, c == '\n' || c == '\t' ? ' ' : control ? '?' : c);
     }
 }

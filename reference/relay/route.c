@@ -157,9 +157,11 @@ static void conclude(struct route *route)
     else if (route->loop)
         loop_error(route);
     else if (route->kind == ROUTE_IMPLICIT_MX)
-        finish(route, ROUTE_FAIL, "5.1.2", xasprintf("%s has neither MX nor address", route->domain));
+        finish(route, ROUTE_FAIL, "5.1.2",
+               xasprintf("%s has neither MX nor address", route->domain));
     else
-        finish(route, ROUTE_FAIL, "5.4.4", xasprintf("no exchanger of %s has an address", route->domain));
+        finish(route, ROUTE_FAIL, "5.4.4",
+               xasprintf("no exchanger of %s has an address", route->domain));
 }
 
 static void look_up(const struct config *c, struct resolver *r, struct route *route,

@@ -227,7 +227,8 @@ static bool send_content(struct transaction *t)
 {
     const struct relay_message *m = t->m;
     struct stream *s = t->cl->s;
-    char *chunk = xmalloc(m->size < CHUNK ? (size_t)m->size + 1 : CHUNK), ends[2] = {'\r', '\n'}, last = '\n';
+    char *chunk = xmalloc(m->size < CHUNK ? (size_t)m->size + 1 : CHUNK);
+    char ends[2] = {'\r', '\n'}, last = '\n';
     int64_t at = m->offset, left = m->size;
     enum io result = IO_OK;
     bool readable = true;

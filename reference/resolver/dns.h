@@ -15,7 +15,7 @@ struct dns_question {
 
 struct dns_record {
     uint16_t preference;         /* MX */
-    char *text;                  /* MX, PTR: a name without the final dot; TXT: its strings joined */
+    char *text;                  /* MX, PTR: name without the final dot; TXT: strings joined */
     struct netaddr addr;         /* A, AAAA; port 0 */
 };
 

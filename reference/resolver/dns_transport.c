@@ -86,7 +86,7 @@ static enum dns_reading ask_tcp(const struct netaddr *server, const struct dns_q
         free(space);
     }
     stream_close(s);
-    /* Over TCP there is nothing to wait for behind a wrong answer, and nothing longer to ask for. */
+    /* Over TCP nothing follows a wrong answer, and there is nothing longer to ask for. */
     return reading == READ_OTHER || reading == READ_TRUNCATED ? failed(out, "tcp", EPROTO)
                                                               : reading;
 }

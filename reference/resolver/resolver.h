@@ -30,7 +30,7 @@ void resolver_free(struct resolver *r);
 
 /* Sorted by preference, equal ones in random order (RFC 5321 5.1). CNAMEs are followed. */
 enum dns_status resolver_mx(struct resolver *r, const char *domain, struct mx_list *out);
-/* AAAA, then A. DNS_OK when either has records; DNS_TEMPFAIL when there is none and either failed. */
+/* AAAA, then A. DNS_OK when either has records; DNS_TEMPFAIL when neither has and one failed. */
 enum dns_status resolver_addresses(struct resolver *r, const char *host, struct addr_list *out);
 enum dns_status resolver_ptr(struct resolver *r, const struct netaddr *a, struct name_list *out);
 enum dns_status resolver_txt(struct resolver *r, const char *name, struct name_list *out);

@@ -272,10 +272,20 @@ def test_damaged_files_are_put_aside_and_others_go_on(world):
 def test_leftovers_in_incoming_go(world):
     us = world.start(scan="300ms")
     left = us.spool / "incoming" / "leftover"
-    left.write_text("postroad 1\n")
-    time.sleep(0.7)
-    assert left.exists()                  # its writer may just be about to lock it
-    wait_for(lambda: not left.exists(), 15, "the sweep")
+    with us.smtp(timeout=30) as client:   # a slow message is no leftover
+        client.ehlo()
+        client.mail("jerry@magedu.test")
+        client.rcpt("tom@hehuan.test")
+        assert client.docmd("DATA")[0] == 354
+        client.send(b"Subject: slow\r\n")
+        wait_for(lambda: us.queued("incoming"), what="its file")
+        left.write_text("postroad 1\n")
+        time.sleep(0.7)
+        assert left.exists()              # its writer may just be about to lock it
+        wait_for(lambda: not left.exists(), 15, "the sweep")
+        client.send(b"\r\nhello\r\n.\r\n")
+        assert client.getreply()[0] == 250
+    wait_for(lambda: b"Subject: slow" in us.mailbox("tom"), what="the slow message")
 
 
 def test_lost_wake_ups_are_made_good_by_the_scan(world):

@@ -1,6 +1,6 @@
-/* Hostile octets as a DNS message, over UDP and TCP, through the function that the sockets drive. The
- * first octet picks transport and fault; UPDATEs change the zone for good, so that later inputs meet
- * a zone that earlier ones made (it is loaded anew when it has grown). */
+/* Hostile octets as a DNS message, over UDP and TCP, through the function that the sockets drive.
+ * The first octet picks transport and fault; UPDATEs change the zone for good, so that later inputs
+ * meet a zone that earlier ones made (it is loaded anew when it has grown). */
 #include "base/mem.h"
 #include "dns-sim/sim.h"
 #include "dns-sim/zonefile.h"

@@ -27,7 +27,8 @@ static bool no_spawn(void *arg)
 /* A message taken in, with three recipients and these verdicts ("dtf", "?" for not in this job). */
 static struct scene scene(const char *from, const char *text, const char *verdicts)
 {
-    static const char *const replies[] = {"", "250 2.0.0 ok", "450 4.2.0 full\tnow", "550 5.1.1 no"};
+    static const char *const replies[] = {"", "250 2.0.0 ok", "450 4.2.0 full\tnow",
+                                          "550 5.1.1 no"};
     static const char *const statuses[] = {"", "2.0.0", "4.2.0", "5.1.1"};
     struct scene s = {.w = {.c = &config, .removed = &removed}, .o = {.fd = -1}};
     struct envelope e;
@@ -88,7 +89,8 @@ Test(outcome, marks_log_bounce_and_the_next_try)
     cr_expect_eq(s.deferred, 1);
     cr_expect_eq(s.failed, 1);
     char *file = file_text("active", id), *log = file_text("log", id);
-    cr_expect(strstr(file, "done <tom@hehuan.test>\ntodo <ann@magedu.test>\nfail <eve@magedu.test>"));
+    cr_expect(strstr(file, "done <tom@hehuan.test>\ntodo <ann@magedu.test>\n"
+                     "fail <eve@magedu.test>"));
     cr_expect(strstr(log, "tom@hehuan.test delivered mail.hehuan.test[192.0.2.25] 250 2.0.0 ok\n"));
     cr_expect(strstr(log, "ann@magedu.test deferred mail.hehuan.test[192.0.2.25] 450 4.2.0 full"));
     cr_expect(strstr(log, "eve@magedu.test failed mail.hehuan.test[192.0.2.25] 550 5.1.1 no\n"));
@@ -110,7 +112,8 @@ Test(outcome, the_bounce_is_a_report)
     char *id = xasprintf("%sb1", s.m->id), *file = file_text("active", id);
     const char *parts[] = {
         "\noctets 8\nbody 8BITMIME\n", "\nfrom <>\ntodo <jerry@magedu.test>\n\n",
-        "From: Mail Delivery System <MAILER-DAEMON@mail.hehuan.test>\r\nTo: <jerry@magedu.test>\r\n",
+        "From: Mail Delivery System <MAILER-DAEMON@mail.hehuan.test>\r\n"
+        "To: <jerry@magedu.test>\r\n",
         "Auto-Submitted: auto-replied\r\n",
         "Content-Type: multipart/report; report-type=delivery-status;\r\n",
         "Content-Type: text/plain; charset=us-ascii\r\n\r\nThis is the mail server of",

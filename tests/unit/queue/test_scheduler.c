@@ -152,7 +152,10 @@ Test(scheduler, dead_destinations_leave_room)
         snprintf(id, sizeof id, "y%d", i);
         cr_assert_null(take_in(id, (const char *const[]){dead[i % 3], NULL}));
     }
-    struct job *a = next_job(), *b = next_job();
+    struct job *a = next_job();
+    int before = spawned;
+    struct job *b = next_job();
+    cr_expect_eq(spawned, before, "two of four are taken: no worker is called for the third");
     cr_expect_str_neq(a->name, b->name);
     cr_expect(scheduler_is_dead(s, a, &why));
     cr_expect_str_eq(buf_str(&why), "no answer");
@@ -203,6 +206,17 @@ Test(scheduler, an_earlier_time_counts_and_the_stale_one_does_not)
     scheduler_dispatch(s, t.message, NULL);
     scheduler_forget(s, t.message);
     cr_expect_eq(scheduler_count(s), 0);
+}
+
+Test(scheduler, a_later_time_counts_and_the_stale_one_does_not)
+{
+    int64_t now = wall_us();
+    scheduler_found(s, "m1", now + 20000, false);
+    scheduler_found(s, "m1", now + 3600000000, false);
+    sleep_ms(25);
+    int before = spawned;
+    cr_expect_gt(scheduler_tick(s), 3500000000);
+    cr_expect_eq(spawned, before);
 }
 
 Test(scheduler, the_last_job_has_the_message)

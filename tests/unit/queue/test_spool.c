@@ -183,6 +183,31 @@ Test(spool, damaged_files_are_told_apart_from_good_ones)
     free(path);
 }
 
+/* The head is read in pieces: its end may fall on any octet of a piece. */
+Test(spool, heads_of_any_length)
+{
+    char *name = xmalloc(9000);
+    memset(name, 'x', 9000);
+    for (size_t n = 8192 - 260; n < 8192; n++) {
+        struct envelope e = {.reverse_path = "a@b", .helo = name}, back;
+        name[n] = 0;
+        envelope_add_recipient(&e, SLICE("tom@hehuan.test"));
+        struct queue_writer *w = queue_create(&config, &e);
+        queue_write(w, "x\r\n", 3);
+        cr_assert_eq(queue_commit(w), 0);
+        int fd = queue_open(&config, "active", e.id, &back, NULL);
+        cr_assert_geq(fd, 0, "%zu", n);
+        cr_assert_eq(back.size, 3);
+        close(fd);
+        queue_remove(&config, "active", e.id);
+        envelope_free(&back);
+        envelope_drop_recipients(&e, 0);
+        free(e.rcpt);
+        name[n] = 'x';
+    }
+    free(name);
+}
+
 Test(spool, heads_that_are_none)
 {
     const char *good = "postroad 1\nid a1\narrived 1.000001\nsize 1\ndots 0\noctets 7\nbody 7BIT\n"

@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #define EHLO "220 mail.hehuan.test ESMTP\r\n" \
-             "250-mail.hehuan.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE 1000\r\n250 HELP\r\n"
+             "250-mail.hehuan.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n" \
+             "250-SIZE 1000\r\n250 HELP\r\n"
 #define PLAIN "220 mail.hehuan.test\r\n250 mail.hehuan.test\r\n"
 #define GREETED "EHLO relay.magedu.test\r\n"
 #define MAX_RCPT 200

@@ -8,7 +8,7 @@ static const struct secret_costs costs = {"$6$rounds=1000$nobody$", 4096};
 
 /* RFC 7677 3's example: user, pencil. */
 #define PENCIL                                                                                     \
-    "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY="     \
+    "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY="    \
     ",wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 
 Test(secret, the_keys_of_the_rfc_s_example)
