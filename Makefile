@@ -6,7 +6,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 PREFIX ?= /usr/local
 MAKEFLAGS += --no-print-directory
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+# All cores, unless a -j came from the command line or from the make above.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
 
@@ -45,8 +46,8 @@ deps:
 	@ci/deps build lab demo test
 
 $(BUILD)/obj/%.o: %.c Makefile | deps-build
-	@mkdir -p $(@D)
-	$(CC) $(STD) $(SANFLAGS) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
+	@mkdir -p $(@D); echo "  $(CC) $@"
+	@$(CC) $(STD) $(SANFLAGS) $(CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
 
 # A library of everything in a part but its main(), for the program, the unit tests, the fuzzers.
 $(BUILD)/lib/base.a: $(call objs,$(base_src))
@@ -56,10 +57,9 @@ $(BUILD)/lib/lab.a: $(call objs,$(call notmain,$(lab_src)))
 $(BUILD)/lib/conform.a: $(call objs,$(call notmain,$(con_src)))
 $(BUILD)/lib/%.a:
 	@mkdir -p $(@D)
-	@rm -f $@
-	ar rcs $@ $^
+	@rm -f $@; ar rcs $@ $^
 
-link = @mkdir -p $(@D); echo "link $@"; $(CC) $(SANFLAGS) $(LINKFLAGS) -o $@ $^ $(LDLIBS)
+link = @mkdir -p $(@D); echo "  link $@"; $(CC) $(SANFLAGS) $(LINKFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/bin/postroad: $(BUILD)/obj/reference/main.o $(BUILD)/lib/reference.a $(BUILD)/lib/base.a
 	$(link)
 $(BUILD)/bin/dns-sim: $(BUILD)/obj/dns-sim/main.o $(BUILD)/lib/dns-sim.a $(BUILD)/lib/base.a
@@ -75,7 +75,7 @@ AREAS := $(notdir $(patsubst %/,%,$(wildcard tests/unit/*/)))
 part_of = $(if $(filter base,$(1)),,$(if $(filter dns-sim lab conform,$(1)),$(BUILD)/lib/$(1).a$(if $(filter conform,$(1)), $(BUILD)/lib/lab.a),$(BUILD)/lib/reference.a))
 define unit_rule
 $(BUILD)/unit/$(1): $(call objs,$(wildcard tests/unit/$(1)/*.c)) $(call part_of,$(1)) $(BUILD)/lib/base.a
-	@mkdir -p $$(@D); echo "link $$@"; $$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LDLIBS) -lcriterion
+	@mkdir -p $$(@D); echo "  link $$@"; $$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LDLIBS) -lcriterion
 endef
 $(foreach a,$(AREAS),$(eval $(call unit_rule,$(a))))
 unit-programs: $(addprefix $(BUILD)/unit/,$(AREAS))
@@ -83,7 +83,7 @@ unit-programs: $(addprefix $(BUILD)/unit/,$(AREAS))
 # ---- fuzzers: tests/fuzz/<name>.c, seeds in tests/fuzz/seeds/<name>/ --------------------------
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/lib/reference.a $(BUILD)/lib/dns-sim.a $(BUILD)/lib/conform.a $(BUILD)/lib/lab.a $(BUILD)/lib/base.a
-	@mkdir -p $(@D); echo "link $@"; $(CC) $(SANFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	@mkdir -p $(@D); echo "  link $@"; $(CC) $(SANFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 fuzz-programs: $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
 
 # ---- the main job, the tests, the measures -----------------------------------------------------
