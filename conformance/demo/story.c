@@ -146,7 +146,7 @@ static char *relay_key(const struct event_line *e)
 
 static struct talk *begin_relay(struct story *s, const struct event_line *e)
 {
-    bool local = strcmp(event_text(e, "host"), "mda") == 0;
+    bool local = strcmp(event_text(e, "exchanger"), "mda") == 0;
     enum party from = host_of(e), to = local ? from : party_at(event_text(e, "address"));
     return begin_talk(s, e, local ? TALK_LMTP : TALK_SMTP, from, to, relay_key(e));
 }
@@ -162,7 +162,7 @@ static void tell_relay(struct story *s, const struct event_line *e)
             t->closed = true;
         t = begin_relay(s, e);
         const char *result = event_text(e, "result");
-        add_line(t, e, LINE_REMARK, xasprintf("connects to %s, %s: %s", event_text(e, "host"),
+        add_line(t, e, LINE_REMARK, xasprintf("connects to %s, %s: %s", event_text(e, "exchanger"),
                                               event_text(e, "address"), result));
         if (strcmp(result, "connected") != 0) {
             t->failed = t->closed = true;

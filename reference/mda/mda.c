@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STOP_GRACE_MS 5000
 
 static enum auth_status ask_auth(void *client, const char *address, struct account *out)
 {
@@ -34,7 +33,7 @@ int mda_main(const struct config *c, const struct role_listener *l, size_t n)
     struct service *service = service_new(&(struct service_conf){
         .name = "mda",
         .max_sessions = c->sessions,
-        .stop_grace_ms = STOP_GRACE_MS,
+        .stop_grace_ms = c->timeout_stop * 3 / 4, /* the master kills after timeout_stop */
         .session = serve,
         .busy_line = busy,
         .ctx = &ctx,

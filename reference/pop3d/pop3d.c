@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STOP_GRACE_MS 3000
 
 static enum auth_status ask_auth(void *client, const char *user, const char *password,
                                  const char *peer, struct account *out)
@@ -59,7 +58,7 @@ int pop3d_main(const struct config *c, const struct role_listener *l, size_t n)
         .name = "pop3d",
         .max_sessions = c->sessions,
         .max_sessions_per_client = c->sessions_per_client,
-        .stop_grace_ms = STOP_GRACE_MS,
+        .stop_grace_ms = c->timeout_stop * 3 / 4, /* the master kills after timeout_stop */
         .session = serve,
         .busy_line = "-ERR [SYS/TEMP] too many connections, try later",
         .ctx = &ctx,

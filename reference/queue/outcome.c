@@ -39,13 +39,13 @@ static void tell(const struct worker *w, const struct opened *o, const struct re
 {
     const char *to = o->e.rcpt[r->index].address;
     if (r->verdict == VERDICT_DEFER)
-        event("queue.deferred", EV_STR("id", o->e.id), EV_STR("to", to), EV_STR("host", r->host),
+        event("queue.deferred", EV_STR("id", o->e.id), EV_STR("to", to), EV_STR("exchanger", r->host),
               EV_STR("address", r->address), EV_STR("status", r->status),
               EV_STR("reply", r->reply),
               EV_INT("next", (next_try_us(w->c, &o->e) - wall_us()) / 1000));
     else
         event(r->verdict == VERDICT_DELIVERED ? "queue.delivered" : "queue.failed",
-              EV_STR("id", o->e.id), EV_STR("to", to), EV_STR("host", r->host),
+              EV_STR("id", o->e.id), EV_STR("to", to), EV_STR("exchanger", r->host),
               EV_STR("address", r->address), EV_STR("status", r->status),
               EV_STR("reply", r->reply));
 }

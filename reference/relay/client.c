@@ -49,7 +49,7 @@ void client_command(struct client *cl, const char *line)
 {
     struct slice shown = slice_trim(slice_str(line));
     if (event_verbose())
-        event("relay.command", EV_STR("id", cl->id), EV_STR("host", cl->host),
+        event("relay.command", EV_STR("id", cl->id), EV_STR("exchanger", cl->host),
               EV_STR("address", cl->address), EV_SLICE("line", shown));
     stream_puts(cl->s, line);
 }
@@ -63,7 +63,7 @@ bool client_reply(struct client *cl, int64_t timeout_ms)
     if (event_verbose()) {
         struct buf line = {0};
         reply_add_line(&line, &cl->reply);
-        event("relay.reply", EV_STR("id", cl->id), EV_STR("host", cl->host),
+        event("relay.reply", EV_STR("id", cl->id), EV_STR("exchanger", cl->host),
               EV_STR("address", cl->address), EV_SLICE("line", buf_slice(&line)));
         buf_free(&line);
     }

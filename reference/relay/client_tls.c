@@ -29,12 +29,12 @@ static bool handshake(struct client *cl)
                                         : stream_error(cl->s);
     if (r == IO_OK) {
         SSL *ssl = stream_ssl(cl->s);
-        event("relay.tls", EV_STR("id", cl->id), EV_STR("host", cl->host),
+        event("relay.tls", EV_STR("id", cl->id), EV_STR("exchanger", cl->host),
               EV_STR("address", cl->address), EV_STR("version", SSL_get_version(ssl)),
               EV_STR("cipher", tls_cipher(ssl)));
         return true;
     }
-    event("relay.tls-failed", EV_STR("id", cl->id), EV_STR("host", cl->host),
+    event("relay.tls-failed", EV_STR("id", cl->id), EV_STR("exchanger", cl->host),
           EV_STR("address", cl->address), EV_STR("why", why));
     cl->broken = cl->tls_failed = true;
     return no_tls(cl, why);

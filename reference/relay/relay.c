@@ -99,7 +99,7 @@ static void settle_open(struct attempt *a, enum verdict verdict, const char *sta
 static void tell_connect(const struct attempt *a, const char *host, const char *address,
                          const char *result)
 {
-    event("relay.connect", EV_STR("id", a->m->id), EV_STR("host", host),
+    event("relay.connect", EV_STR("id", a->m->id), EV_STR("exchanger", host),
           EV_STR("address", address), EV_STR("result", result));
 }
 

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { STOP_GRACE_MS = 10000, POOL_MAX = 64 };
+enum { POOL_MAX = 64 };
 
 const struct smtpd_spool smtpd_queue_spool = {
     .create = queue_create,
@@ -148,7 +148,7 @@ int smtpd_main(const struct config *c, const struct role_listener *l, size_t n)
         .name = "smtpd",
         .max_sessions = c->sessions,
         .max_sessions_per_client = c->sessions_per_client,
-        .stop_grace_ms = STOP_GRACE_MS,
+        .stop_grace_ms = c->timeout_stop * 3 / 4, /* the master kills after timeout_stop */
         .session = session,
         .busy_line = busy,
         .ctx = &ctx,

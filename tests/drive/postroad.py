@@ -213,8 +213,9 @@ log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"}
 
     def queued(self, *folders):
         """The ids in the spool, of these folders (all that hold accepted mail when none given)."""
-        return sorted(p.name for f in folders or ("active", "deferred", "hold")
-                      for p in (self.spool / f).glob("*"))
+        # A set: a message that moves meanwhile may be seen in both folders.
+        return sorted({p.name for f in folders or ("active", "deferred", "hold")
+                       for p in (self.spool / f).glob("*")})
 
     def wait_empty(self, timeout=10.0, folders=("incoming", "active", "deferred", "hold")):
         def empty():
