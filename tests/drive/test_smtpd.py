@@ -231,13 +231,12 @@ def test_fixtures_come_in_unchanged(postroad, name):
     """Octet for octet under the one Received field that was added."""
     sent = (FIXTURES / "messages" / name).read_bytes()
     sent = sent if b"\r\n" in sent else sent.replace(b"\n", b"\r\n")
-    server = postroad()
+    server = postroad(retry='min = "1h"  max = "1h"  expire = "5d"  scan = "500ms"')
     with server.smtp(30) as client:
         client.sendmail("jerry@magedu.test", ["jerry@elsewhere.test"], sent)
     accepted = server.wait_event("smtpd.accepted")
-    found = [p for folder in ("active", "deferred", "hold") for p in (server.spool / folder).glob("*")]
-    assert [p.name for p in found] == [accepted["id"]]
-    message = found[0].read_bytes().split(b"\n\n", 1)[1]
+    wait_for(lambda: server.queued("deferred") == [accepted["id"]], what="the deferred message")
+    message = (server.spool / "deferred" / accepted["id"]).read_bytes().split(b"\n\n", 1)[1]
     assert message.startswith(b"Received: from client.magedu.test ([127.0.0.1])\r\n")
     assert message.endswith(sent) and message.count(b"\r\n\tby mail.hehuan.test") == 1
     assert accepted["size"] == len(sent)
