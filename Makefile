@@ -37,7 +37,7 @@ objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 notmain = $(filter-out %/main.c,$(1))
 
 PROGRAMS := postroad dns-sim lab conform
-all: $(addprefix $(BUILD)/bin/,$(PROGRAMS))
+all: $(addprefix $(BUILD)/bin/,$(PROGRAMS) demo-page)
 
 # Packages come first, and only when something is to be compiled.
 deps-build:
@@ -78,6 +78,7 @@ $(BUILD)/unit/$(1): $(call objs,$(wildcard tests/unit/$(1)/*.c)) $(call part_of,
 	@mkdir -p $$(@D); echo "  link $$@"; $$(CC) $$(SANFLAGS) -o $$@ $$^ $$(LDLIBS) -lcriterion
 endef
 $(foreach a,$(AREAS),$(eval $(call unit_rule,$(a))))
+$(BUILD)/unit/lab: | $(BUILD)/bin/lab $(BUILD)/bin/dns-sim
 unit-programs: $(addprefix $(BUILD)/unit/,$(AREAS))
 
 # ---- fuzzers: tests/fuzz/<name>.c, seeds in tests/fuzz/seeds/<name>/ --------------------------
@@ -96,7 +97,7 @@ deps-%:
 	@ci/deps build $(subst -, ,$*)
 
 demo: deps-lab-demo
-	@$(MAKE) all $(BUILD)/bin/demo-page
+	@$(MAKE) all
 	@MSG="$(MSG)" KEEP="$(KEEP)" BUILD=$(BUILD) conformance/demo/run
 
 # Release, sanitizers with gcc, fuzzers with clang; warnings are errors in all three.

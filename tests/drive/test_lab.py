@@ -204,21 +204,24 @@ def test_nothing_is_left(mode, how):
     script = "trap '' TERM INT HUP; setsid sleep 1000 & echo up; while :; do sleep 1000; done"
     p = subprocess.Popen(mode.command("run", "--world", mode.world, "--", "sh", "-c", script),
                          env=mode.env, text=True, stdout=subprocess.PIPE)
-    assert p.stdout.readline() == "up\n"
-    (init,) = wait_for(lambda: children(p.pid), what="the lab's init")
-    net = inode(init, "net")
-    assert net != inode(os.getpid(), "net") and len(processes_in(net)) >= 4
-    assert len(mode.folders()) == 1
-    if how == "keeper killed":
-        p.kill()
-    elif how == "init killed":
-        os.kill(init, signal.SIGKILL)
-    else:
-        p.send_signal(getattr(signal, how))
-    p.wait(timeout=10)
-    p.stdout.close()
-    wait_for(lambda: not processes_in(net), what="the end of every process in the lab")
-    wait_for(lambda: not mode.folders(), what="the end of the lab's folder")
+    try:
+        assert p.stdout.readline() == "up\n"
+        (init,) = wait_for(lambda: children(p.pid), what="the lab's init")
+        net = inode(init, "net")
+        assert net != inode(os.getpid(), "net") and len(processes_in(net)) >= 4
+        assert len(mode.folders()) == 1
+        if how == "keeper killed":
+            p.kill()
+        elif how == "init killed":
+            os.kill(init, signal.SIGKILL)
+        else:
+            p.send_signal(getattr(signal, how))
+        p.wait(timeout=10)
+        p.stdout.close()
+        wait_for(lambda: not processes_in(net), what="the end of every process in the lab")
+        wait_for(lambda: not mode.folders(), what="the end of the lab's folder")
+    finally:
+        p.kill()  # when a check above has failed; else it is gone
     assert pathlib.Path("/proc/self/mounts").read_text() == before
 
 
