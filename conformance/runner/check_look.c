@@ -154,7 +154,7 @@ static bool inbox(struct run *r, const struct part *part, struct mail **v, size_
 {
     struct buf error = {0};
     run_unlock(r);
-    bool ok = mailbox_read(r->world, part->check->name, v, n, &error);
+    bool ok = inbox_read(r->world, part->check->name, v, n, &error);
     if (!ok)
         buf_printf(came, "the mailbox of %s cannot be read: %s", part->check->name,
                    buf_str(&error));

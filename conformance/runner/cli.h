@@ -25,11 +25,15 @@ struct options {
 bool options_read(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
 
+/* Files named on the command line that are not among the project's scenarios. */
+void add_named_files(struct options *o, struct library *l, struct diags *d);
+
 int command_run(struct options *o);
 int command_list(struct options *o);
 int command_lint(struct options *o);
 int command_explain(struct options *o);
 int command_coverage(struct options *o);
+int command_selftest(struct options *o);
 int command_lab(struct options *o);
 int command_report(struct options *o);
 

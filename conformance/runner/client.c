@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/timing.h"
+#include "conformance/runner/tape.h"
 #include "conformance/runner/tls.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@ static void tap(void *arg, char direction, struct slice bytes)
 {
     struct actor *a = arg;
     run_bytes(a->run, a->name, direction, bytes);
+    tape_bytes(a->run->world->tape, a->channel, direction, bytes);
 }
 
 struct actor *client_find(struct run *r, const char *name)
@@ -76,9 +78,10 @@ bool client_connect(struct actor *a, struct place at)
     if (has_from)
         netaddr_host(&from, source);
     int fd = world_connect(r->world, &to, has_from ? &from : NULL,
-                           run_limit(r, r->scenario->patience_ms));
+                           run_patience(r, r->scenario->patience_ms));
+    int reason = fd < 0 ? errno : 0;
+    a->channel = tape_connect(r->world->tape, &to, reason);
     if (fd < 0) {
-        int reason = errno;
         /* Reset so early that connect() itself sees it: there was a connection, and it is closed. */
         a->connect_failed = reason != ECONNRESET;
         free(a->connect_error);
@@ -112,7 +115,7 @@ static struct actor *new_actor(struct run *r, const struct client *c, const char
 {
     struct actor *a = xcalloc(1, sizeof *a);
     *a = (struct actor){.run = r, .name = name, .role = 'C', .proto = c->proto, .client = c,
-                        .background = c->background};
+                        .background = c->background, .channel = -1};
     run_lock(r);
     r->actors = xreallocarray(r->actors, r->actor_count + 1, sizeof *r->actors);
     r->actors[r->actor_count++] = a;
@@ -144,12 +147,12 @@ void client_part(struct run *r, const struct part *part)
 /* Waits until the inbox has so many messages. */
 static bool arrived(struct run *r, const struct part *part, size_t want)
 {
-    int64_t until = mono_ms() + run_limit(r, DELIVERY_MS);
+    int64_t until = mono_ms() + run_patience(r, DELIVERY_MS);
     for (;;) {
         struct mail *v = NULL;
         size_t n = 0;
         struct buf error = {0};
-        bool ok = mailbox_read(r->world, part->deliver->user, &v, &n, &error);
+        bool ok = inbox_read(r->world, part->deliver->user, &v, &n, &error);
         mailbox_free(v, n);
         if (!ok)
             run_error(r, part->at, "%s", buf_str(&error));
@@ -175,7 +178,7 @@ void client_deliver(struct run *r, const struct part *part)
     struct mail *v = NULL;
     size_t before = 0;
     struct buf error = {0};
-    mailbox_read(r->world, part->deliver->user, &v, &before, &error);
+    inbox_read(r->world, part->deliver->user, &v, &before, &error);
     mailbox_free(v, before);
     buf_free(&error);
     struct actor *a = new_actor(r, c, c->name);

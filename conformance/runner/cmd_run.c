@@ -47,8 +47,7 @@ static void progress(void *arg, size_t index, const json_t *result)
     }
 }
 
-/* Files named on the command line that are not among the project's scenarios. */
-static void add_files(struct options *o, struct library *l, struct diags *d)
+void add_named_files(struct options *o, struct library *l, struct diags *d)
 {
     for (size_t i = 0; i < o->selection.word_count; i++) {
         const char *word = o->selection.words[i];
@@ -199,7 +198,7 @@ int command_run(struct options *o)
     int status = EXIT_HARNESS;
     size_t n = 0;
     library_load(&l, o->root, &d);
-    add_files(o, &l, &d);
+    add_named_files(o, &l, &d);
     fputs(buf_str(&d.text), stderr);
     struct target *t = target_load(o->target, o->root, o->build, &errors);
     struct scenario **v = library_select(&l, &o->selection, &n);

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/timing.h"
 #include "conformance/runner/files.h"
-#include "conformance/runner/match.h"
+#include "conformance/runner/tape.h"
 
 #include <stdlib.h>
 
@@ -138,14 +138,18 @@ static void receive_message(struct actor *a, struct reply *r, struct judgement *
 
 /* IMAP: responses are read until one fits. Untagged ones that were passed over are kept for the
  * items of the tagged response; a tagged response that does not fit ends the search. */
-static void read_imap(struct actor *a, const struct expect *e, struct reply *r,
-                      struct judgement *j)
+static void read_imap(struct actor *a, const struct step *step, const struct expect *e,
+                      struct reply *r, struct judgement *j)
 {
+    struct tape *tape = a->run->world->tape;
     for (;;) {
-        reply_free(r);
-        reply_read(a->stream, PROTO_IMAP, false, r);
-        if (r->kind != REPLY_LINES || r->fault)
-            return match_reply(e, PROTO_IMAP, r, &a->run->env, j);
+        answer_free(r);
+        answer_read(a->stream, PROTO_IMAP, false, r);
+        if (r->kind != REPLY_LINES || r->fault) {
+            tape_reply(tape, a->channel, r, PROTO_IMAP, e, step->at, step->source);
+            match_reply(e, PROTO_IMAP, r, &a->run->env, j);
+            return;
+        }
         struct slice line = buf_slice(&r->lines[0]);
         const char *why = NULL;
         run_lock(a->run);
@@ -159,6 +163,8 @@ static void read_imap(struct actor *a, const struct expect *e, struct reply *r,
             match_items(e, a->untagged, a->untagged_count, true, &a->run->env, j);
         run_unlock(a->run);
         bool untagged = slice_starts(line, SLICE("* "));
+        tape_reply(tape, a->channel, r, PROTO_IMAP, j->matched ? e : NULL, step->at,
+                   step->source);
         if (untagged && !slice_istarts(line, SLICE("* BYE"))) {
             a->untagged = xreallocarray(a->untagged, a->untagged_count + 1, sizeof *a->untagged);
             a->untagged[a->untagged_count] = (struct buf){0};
@@ -213,7 +219,7 @@ bool actor_expect(struct actor *a, const struct step *step, const struct expect 
 {
     struct reply r = {0};
     struct judgement j = {0};
-    int64_t patience = run_limit(a->run, e->within_ms ? e->within_ms
+    int64_t patience = run_patience(a->run, e->within_ms ? e->within_ms
                                                       : a->run->scenario->patience_ms);
     if (!a->stream) {
         r.kind = a->connect_failed ? REPLY_REFUSED : REPLY_CLOSED;
@@ -225,13 +231,16 @@ bool actor_expect(struct actor *a, const struct step *step, const struct expect 
         if (wants(e, ALT_MESSAGE)) {
             receive_message(a, &r, &j);
         } else if (a->proto == PROTO_IMAP && a->role == 'C') {
-            read_imap(a, e, &r, &j);
+            read_imap(a, step, e, &r, &j);
         } else {
             enum proto proto = a->role == 'S' ? PROTO_RAW : a->proto;
-            reply_read(a->stream, proto, e->lines || (proto == PROTO_POP3 && e->item_count), &r);
+            answer_read(a->stream, proto, e->lines || (proto == PROTO_POP3 && e->item_count), &r);
             run_lock(a->run);
             match_reply(e, proto, &r, &a->run->env, &j);
             run_unlock(a->run);
+            if (a->role == 'C')
+                tape_reply(a->run->world->tape, a->channel, &r, proto, j.matched ? e : NULL,
+                           step->at, source);
         }
         stream_set_deadline(a->stream, 0);
         a->ended |= r.kind == REPLY_CLOSED;
@@ -242,7 +251,7 @@ bool actor_expect(struct actor *a, const struct step *step, const struct expect 
     }
     conclude(a, step, e, source, &r, &j, patience);
     bool go_on = j.matched || (r.kind == REPLY_LINES && !run_stopped(a->run));
-    reply_free(&r);
+    answer_free(&r);
     judgement_free(&j);
     return go_on && !run_stopped(a->run);
 }

@@ -1,11 +1,12 @@
 /* mailbox.c - the messages in an account's inbox: from the disk, where the target says where they
  * are, or through POP3 as any reader would get them. */
-#include "conformance/runner/world.h"
+#include "conformance/runner/tape.h"
 
 #include "base/mem.h"
 #include "base/stream.h"
 #include "conformance/runner/files.h"
 #include "conformance/runner/match.h"
+#include "conformance/runner/replay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -105,10 +106,10 @@ static bool read_mbox(const char *path, struct mail **v, size_t *n, struct buf *
 static bool pop3_command(struct stream *s, const char *line, bool lines, struct reply *r,
                          struct buf *error)
 {
-    reply_free(r);
+    answer_free(r);
     if (line)
         stream_printf(s, "%s\r\n", line);
-    reply_read(s, PROTO_POP3, lines, r);
+    answer_read(s, PROTO_POP3, lines, r);
     bool ok = r->kind == REPLY_LINES && !r->fault &&
               slice_starts(buf_slice(&r->lines[0]), SLICE("+OK"));
     if (!ok)
@@ -117,8 +118,8 @@ static bool pop3_command(struct stream *s, const char *line, bool lines, struct 
     return ok;
 }
 
-static bool pop3_all(struct stream *s, const struct target_account *who, struct mail **v,
-                     size_t *n, struct buf *error)
+static bool pop3_all(struct stream *s, const struct target_account *who, bool erase,
+                     struct mail **v, size_t *n, struct buf *error)
 {
     struct reply r = {0};
     char *user = xasprintf("USER %s", who->name), *pass = xasprintf("PASS %s", who->password);
@@ -140,18 +141,22 @@ static bool pop3_all(struct stream *s, const struct target_account *who, struct 
         }
         if (ok)
             add(v, n, &message);
+        if (ok && erase) {
+            memcpy(retr, "DELE", 4);
+            ok = pop3_command(s, retr, false, &r, error);
+        }
         buf_free(&message);
         free(retr);
     }
     if (ok)
         pop3_command(s, "QUIT", false, &r, error);
-    reply_free(&r);
+    answer_free(&r);
     free(user);
     free(pass);
     return ok;
 }
 
-static bool read_pop3(struct world_up *w, const char *user, struct mail **v, size_t *n,
+static bool read_pop3(struct world_up *w, const char *user, bool erase, struct mail **v, size_t *n,
                       struct buf *error)
 {
     const struct target_service *service = target_service(w->target, "pop3");
@@ -170,7 +175,7 @@ static bool read_pop3(struct world_up *w, const char *user, struct mail **v, siz
     }
     struct stream *s = stream_new_fd(fd);
     stream_set_timeout(s, MAILBOX_MS);
-    bool ok = pop3_all(s, account, v, n, error);
+    bool ok = pop3_all(s, account, erase, v, n, error);
     stream_close(s);
     return ok;
 }
@@ -192,14 +197,14 @@ static char *place(const struct world_up *w, const char *pattern, const char *us
     return buf_take(&b);
 }
 
-bool mailbox_read(struct world_up *w, const char *user, struct mail **v, size_t *n,
-                  struct buf *error)
+static bool read_any(struct world_up *w, const char *user, struct mail **v, size_t *n,
+                     struct buf *error)
 {
     const struct target_profile *profile = target_profile(w->target,
                                                           w->profile ? w->profile : "default");
     const char *how = profile && profile->mailbox ? profile->mailbox : "";
     if (strcmp(how, "pop3") == 0)
-        return read_pop3(w, user, v, n, error);
+        return read_pop3(w, user, false, v, n, error);
     bool maildir = strncmp(how, "maildir:", 8) == 0;
     if (!maildir && strncmp(how, "mbox:", 5) != 0) {
         buf_add_str(error, "target.conf does not say how mailboxes are read (mailbox = ...)");
@@ -212,5 +217,40 @@ bool mailbox_read(struct world_up *w, const char *user, struct mail **v, size_t 
     else
         ok = read_mbox(path, v, n, error);
     free(path);
+    return ok;
+}
+
+bool inbox_read(struct world_up *w, const char *user, struct mail **v, size_t *n,
+                  struct buf *error)
+{
+    if (w->replay) {
+        replay_mailbox(w->replay, user, v, n);
+        return true;
+    }
+    bool ok = read_any(w, user, v, n, error);
+    if (ok)
+        tape_mailbox(w->tape, user, *v, *n);
+    return ok;
+}
+
+bool mailboxes_empty(struct world_up *w, bool erase, struct buf *error)
+{
+    const char *how = w->target->mailbox ? w->target->mailbox : "";
+    bool ok = true;
+    for (size_t i = 0; *how && ok && i < w->target->account_count; i++) {
+        const char *user = w->target->accounts[i].name;
+        struct mail *v = NULL;
+        size_t n = 0;
+        bool by_pop3 = target_service(w->target, "pop3") != NULL;
+        ok = erase && by_pop3 ? read_pop3(w, user, true, &v, &n, error)
+                              : read_any(w, user, &v, &n, error);
+        mailbox_free(v, n);
+        if (ok && n && (!erase || !by_pop3)) {
+            buf_printf(error, "there are %zu messages in the mailbox of %s: the accounts of the world "
+                       "must be empty (docs/test-your-own-server.md)%s", n, user,
+                       by_pop3 ? "" : "; with a service pop3 in host.conf it is emptied between scenarios");
+            ok = false;
+        }
+    }
     return ok;
 }

@@ -12,7 +12,8 @@ static const struct {
     {"run", command_run, "run scenarios against a target"},
     {"list", command_list, "list scenarios, with what they cover"},
     {"lint", command_lint, "look for mistakes in scenarios and requirements"},
-    {"coverage", command_coverage, "clauses with a scenario, without, and not observable"},
+    {"coverage", command_coverage, "clauses with a scenario, without; --spec: SPEC.md"},
+    {"selftest", command_selftest, "do the scenarios notice a target that does something else?"},
     {"explain", command_explain, "what a clause or scenario asks and what proves it"},
     {"report", command_report, "one page (HTML) of several runs' JSON: requirements by targets"},
     {"lab", command_lab, "a lab with the target in it, and a shell"},
@@ -35,7 +36,8 @@ static int usage(FILE *out)
             "  --format term|json|tap|junit|markdown|html   --out FILE\n"
             "  --report FORMAT:FILE          one more report; may be repeated\n"
             "  --artefacts DIR --keep        what is left of each run; of passed ones too\n"
-            "  --trace                       each transcript to standard error\n\n"
+            "  --trace                       each transcript to standard error\n"
+            "  --spec                        coverage: SPEC.md instead of the counts\n\n"
             "Exit status: 0 no MUST failed, 1 some did, 2 the harness or its usage.\n");
     return out == stdout ? EXIT_FINE : EXIT_HARNESS;
 }

@@ -18,10 +18,10 @@ struct reply {
     char *error;                   /* REPLY_BROKEN, REPLY_REFUSED: what the system said */
 };
 
-void reply_free(struct reply *r);
+void answer_free(struct reply *r);
 /* One reply of the protocol; with `lines`, POP3's multi-line response up to the final dot (dots
  * removed). IMAP: one response with its literals. Deadlines are set on the stream. */
-void reply_read(struct stream *s, enum proto proto, bool lines, struct reply *out);
+void answer_read(struct stream *s, enum proto proto, bool lines, struct reply *out);
 
 struct judgement {
     bool matched;

@@ -12,6 +12,7 @@ struct pool_conf {
     int jobs;                              /* 1..64 */
     const char *artefacts;                 /* folder for what is left of each run; NULL: none */
     bool keep_all;                         /* of passed ones too */
+    bool selftest;                         /* replays each that passed, with changes */
     bool trace;                            /* the transcript to standard error as it is made */
     /* Called in the parent for each result, in the order of their coming. */
     void (*done)(void *arg, size_t index, const json_t *result);

@@ -30,16 +30,16 @@ static bool ehlo_offers(struct world_up *w, const char *service, int port, const
     struct reply r = {0};
     bool found = false;
     if (s) {
-        reply_read(s, PROTO_SMTP, false, &r);
-        reply_free(&r);
+        answer_read(s, PROTO_SMTP, false, &r);
+        answer_free(&r);
         stream_puts(s, "EHLO probe.magedu.test\r\n");
-        reply_read(s, PROTO_SMTP, false, &r);
+        answer_read(s, PROTO_SMTP, false, &r);
         for (size_t i = 1; i < r.count && !r.fault; i++) {
             struct slice rest = slice_sub(buf_slice(&r.lines[i]), 4, r.lines[i].len), word;
             found |= slice_word(&rest, &word) && slice_ieq_str(word, keyword);
         }
     }
-    reply_free(&r);
+    answer_free(&r);
     stream_close(s);
     return found;
 }

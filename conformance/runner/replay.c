@@ -17,7 +17,8 @@ enum { WAIT_MS = 1200, WAIT_AFTER_MS = 20 };   /* for the harness; once it has g
 
 struct side {                      /* the target's side of a channel */
     struct stream *stream;
-    bool claimed, silent;
+    bool claimed;                  /* by a client; or accepted by a scripted server */
+    bool silent;
 };
 
 struct replay {
@@ -29,6 +30,7 @@ struct replay {
     size_t parts;                  /* that the harness has begun */
     bool stop, astray;
     struct side *sides;
+    int64_t start_us;
     unsigned number;               /* makes the names of listening sockets its own */
     pthread_t thread;
 };
@@ -36,7 +38,7 @@ struct replay {
 const char *change_name(enum change_kind kind)
 {
     static const char *const names[] = {"none", "code", "line", "byte", "silence", "close", "absent",
-        "twice", "mail-lost", "mail-byte", "mail-twice", "query-lost", "query-twice"};
+        "twice", "mail-lost", "mail-byte", "mail-twice", "mail-stays", "query-lost", "query-twice"};
     return names[kind];
 }
 
@@ -211,7 +213,7 @@ static void handshake(struct replay *p, struct side *side, bool server, bool goo
         return;
     }
     struct tls_options any = {0};
-    SSL_CTX *ctx = server ? tls_client_context(&any, NULL) : tls_server_context("mx.magedu.test");
+    SSL_CTX *ctx = server ? client_tls_context(&any, NULL) : server_tls_context("mx.magedu.test");
     enum io io = server ? stream_start_tls_client(side->stream, ctx, "mx.magedu.test", false, NULL)
                         : stream_start_tls_server(side->stream, ctx, NULL);
     SSL_CTX_free(ctx);
@@ -252,7 +254,7 @@ static void over(struct replay *p, int channel)
         again(p, channel);
 }
 
-/* Waits for the harness: for a client's connection, or for its next part. */
+/* Waits for the harness: for a client's connection, for its accepting ours, for its next part. */
 static void await(struct replay *p, const struct tape_event *e, size_t parts)
 {
     int64_t until = mono_ms() + wait_ms(p);
@@ -278,9 +280,11 @@ static void one(struct replay *p, const struct tape_event *e, size_t *parts)
         await(p, e, 0);
         break;
     case TAPE_ACCEPT:
-        side->claimed = true;
-        if (!(c && c->kind == CHANGE_ABSENT && c->channel == e->channel))
-            side->stream = connect_server(p, p->tape->channels[e->channel].where);
+        if (c && c->kind == CHANGE_ABSENT && c->channel == e->channel)
+            break;
+        side->stream = connect_server(p, p->tape->channels[e->channel].where);
+        if (side->stream)
+            await(p, e, 0);
         break;
     case TAPE_SENT:
         if (!side->silent)
@@ -322,7 +326,7 @@ struct replay *replay_start(const struct tape *t, const struct change *c)
 {
     static unsigned counter;
     struct replay *p = xcalloc(1, sizeof *p);
-    *p = (struct replay){.tape = t, .change = c,
+    *p = (struct replay){.tape = t, .change = c, .start_us = mono_us(),
                          .number = __atomic_fetch_add(&counter, 1, __ATOMIC_RELAXED)};
     pthread_condattr_t attr;
     pthread_mutex_init(&p->lock, NULL);
@@ -373,17 +377,22 @@ void replay_part(struct replay *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-int64_t replay_accepted_us(const struct replay *p, const struct netaddr *at, int nth)
+int64_t replay_accepted(struct replay *p, const struct netaddr *at, int nth)
 {
     char where[160];
     netaddr_text(at, where);
     for (size_t i = 0; i < p->tape->event_count; i++) {
         const struct tape_event *e = &p->tape->events[i];
         if (e->kind == TAPE_ACCEPT && strcmp(p->tape->channels[e->channel].where, where) == 0 &&
-            --nth == 0)
+            --nth == 0) {
+            pthread_mutex_lock(&p->lock);
+            p->sides[e->channel].claimed = true;
+            pthread_cond_broadcast(&p->changed);
+            pthread_mutex_unlock(&p->lock);
             return e->us;
+        }
     }
-    return 0;
+    return mono_us() - p->start_us;
 }
 
 static size_t position(struct replay *p)
@@ -448,14 +457,16 @@ static void change_letter(struct mail *m)
 void replay_mailbox(struct replay *p, const char *user, struct mail **v, size_t *n)
 {
     const struct change *c = p->change;
-    const struct tape_mailbox *now = NULL;
+    const struct tape_mailbox *now = NULL, *before = NULL;
     size_t end = position(p);
     for (size_t i = 0; i < end; i++) {
         const struct tape_event *e = &p->tape->events[i];
         if (e->kind == TAPE_MAILBOX && strcmp(p->tape->mailboxes[e->channel].user, user) == 0)
-            now = &p->tape->mailboxes[e->channel];
+            before = now, now = &p->tape->mailboxes[e->channel];
     }
     bool about = c && c->user && strcmp(c->user, user) == 0;
+    if (about && c->kind == CHANGE_MAIL_STAYS && before && before->n > now->n)
+        now = before;
     for (size_t i = 0; now && i < now->n; i++) {
         bool last = about && i + 1 == now->n;
         if (!(last && c->kind == CHANGE_MAIL_LOST))

@@ -8,7 +8,7 @@ enum { REPLAY_PATIENCE_MS = 300 };         /* how long the scenario waits for an
 
 enum change_kind { CHANGE_NONE, CHANGE_CODE, CHANGE_LINE, CHANGE_BYTE, CHANGE_SILENCE, CHANGE_CLOSE,
                    CHANGE_ABSENT, CHANGE_TWICE, CHANGE_MAIL_LOST, CHANGE_MAIL_BYTE,
-                   CHANGE_MAIL_TWICE, CHANGE_QUERY_LOST, CHANGE_QUERY_TWICE };
+                   CHANGE_MAIL_TWICE, CHANGE_MAIL_STAYS, CHANGE_QUERY_LOST, CHANGE_QUERY_TWICE };
 
 struct change {
     enum change_kind kind;
@@ -33,8 +33,8 @@ void replay_part(struct replay *p);
 /* In place of world_connect, world_listen. */
 int replay_connect(struct replay *p, const struct netaddr *to);
 int replay_listen(struct replay *p, const struct netaddr *at);
-/* When the nth connection (from 1) to that server came in the recording. */
-int64_t replay_accepted_us(const struct replay *p, const struct netaddr *at, int nth);
+/* The nth connection (from 1) to that server is there. When it came in the recording. */
+int64_t replay_accepted(struct replay *p, const struct netaddr *at, int nth);
 void replay_queries(struct replay *p, uint64_t since, struct dns_query **v, size_t *n);
 void replay_mailbox(struct replay *p, const char *user, struct mail **v, size_t *n);
 

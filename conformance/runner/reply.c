@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-void reply_free(struct reply *r)
+void answer_free(struct reply *r)
 {
     for (size_t i = 0; i < r->count; i++)
         buf_free(&r->lines[i]);
@@ -133,7 +133,7 @@ static void read_imap(struct stream *s, struct reply *r)
     r->count = 1;
 }
 
-void reply_read(struct stream *s, enum proto proto, bool lines, struct reply *out)
+void answer_read(struct stream *s, enum proto proto, bool lines, struct reply *out)
 {
     if (proto == PROTO_SMTP || proto == PROTO_LMTP) {
         read_smtp(s, out);

@@ -4,6 +4,24 @@
 
 #include <stdlib.h>
 
+static void term(struct buf *out, const json_t *all, bool verbose)
+{
+    json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(all, "results"), i, one) {
+        enum verdict v = result_verdict(one);
+        bool not_run = v == V_SKIP || v == V_UNSUPPORTED;
+        if (verbose && not_run)
+            buf_printf(out, "%s  %s: %s\n", verdict_name(v), json_text(one, "id"),
+                       json_text(one, "reason"));
+        else if (!not_run && v != V_PASS && (v != V_INFO || verbose)) {
+            report_block(out, one, report_option(all));
+            buf_add_byte(out, '\n');
+        }
+    }
+    report_summary(out, all);
+}
+
 bool report_make(const char *format, const json_t *all, const struct catalogue *c, bool verbose,
                  struct buf *out)
 {
@@ -21,20 +39,10 @@ bool report_make(const char *format, const json_t *all, const struct catalogue *
     } else if (strcmp(format, "html") == 0) {
         report_html(out, &all, 1, c);
     } else if (strcmp(format, "term") == 0) {
-        json_t *one;
-        size_t i;
-        json_array_foreach(json_object_get(all, "results"), i, one) {
-            enum verdict v = result_verdict(one);
-            bool not_run = v == V_SKIP || v == V_UNSUPPORTED;
-            if (verbose && not_run)
-                buf_printf(out, "%s  %s: %s\n", verdict_name(v), json_text(one, "id"),
-                           json_text(one, "reason"));
-            else if (!not_run && v != V_PASS && (v != V_INFO || verbose)) {
-                report_block(out, one, json_text(all, "target"));
-                buf_add_byte(out, '\n');
-            }
-        }
-        report_summary(out, all);
+        struct buf raw = {0};
+        term(&raw, all, verbose);
+        report_plain(out, buf_slice(&raw));
+        buf_free(&raw);
     } else {
         return false;
     }

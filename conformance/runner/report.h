@@ -7,6 +7,10 @@
 
 #include <jansson.h>
 
+/* Control codes as \xHH: nothing that a server sent may move a cursor or end a line. */
+void report_plain(struct buf *out, struct slice text);
+/* What --target must be to run it again. */
+const char *report_option(const json_t *all);
 /* A failure for people: clause, level, sentence, expected, came, nearest, transcript, command. */
 void report_block(struct buf *out, const json_t *result, const char *target);
 /* The counts and what they mean. */

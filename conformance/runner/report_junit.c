@@ -86,6 +86,6 @@ void report_junit(struct buf *out, const json_t *all)
                "time=\"%.3f\" timestamp=\"%.19s\">\n", json_array_size(results), failures, errors,
                skipped, json_number_value(json_object_get(all, "seconds")), json_text(all, "date"));
     json_array_foreach(results, i, one)
-        one_case(out, one, json_text(all, "target"));
+        one_case(out, one, report_option(all));
     buf_add_str(out, "</testsuite>\n</testsuites>\n");
 }

@@ -107,7 +107,7 @@ const char report_page_tail[] =
     "  if (r.deviation_reason) box.append(el(\"p\", {}, \"known (\" + r.deviation + \"): \" + r.deviation_reason));\n"
     "  for (const f of r.findings) if (f.verdict !== \"PASS\") box.append(findingView(f));\n"
     "  if (r.attack) box.append(el(\"p\", {}, \"attack: \" + r.attack.join(\", \")));\n"
-    "  box.append(el(\"p\", {}, el(\"code\", {}, \"conform run --target \" + run.target + \" '\" + r.id + \"'\")));\n"
+    "  box.append(el(\"p\", {}, el(\"code\", {}, \"conform run --target \" + (run.option || run.target) + \" '\" + r.id + \"'\")));\n"
     "  if (r.transcript) box.append(el(\"pre\", {}, r.transcript));\n"
     "  return box;\n"
     "}\n"

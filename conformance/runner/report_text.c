@@ -2,6 +2,24 @@
 #include "conformance/runner/report.h"
 #include "conformance/runner/result.h"
 
+void report_plain(struct buf *out, struct slice text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
+            buf_printf(out, "\\x%02X", c);
+        else
+            buf_add_byte(out, (char)c);
+    }
+}
+
+/* A text where only one line may be. */
+static void one_line(struct buf *out, const char *text)
+{
+    for (; *text; text++)
+        buf_add_byte(out, *text == '\n' ? ' ' : *text);
+}
+
 static void indented(struct buf *out, const char *label, const char *text)
 {
     struct slice rest = slice_str(text), line;
@@ -28,6 +46,12 @@ static void finding_block(struct buf *out, const json_t *f)
         indented(out, "came", json_text(f, "came"));
     if (*json_text(f, "nearest"))
         indented(out, "nearest", json_text(f, "nearest"));
+}
+
+const char *report_option(const json_t *all)
+{
+    const char *option = json_text(all, "option");
+    return *option ? option : json_text(all, "target");
 }
 
 void report_block(struct buf *out, const json_t *result, const char *target)
@@ -60,7 +84,9 @@ void report_block(struct buf *out, const json_t *result, const char *target)
             if (line.n)
                 buf_printf(out, "    %.*s\n", SLICE_ARG(line));
     }
-    buf_printf(out, "  again     conform run --target %s '%s'\n", target, json_text(result, "id"));
+    const char *quote = strchr(target, ' ') ? "'" : "";
+    buf_printf(out, "  again     conform run --target %s%s%s '%s'\n", quote, target, quote,
+               json_text(result, "id"));
 }
 
 void report_summary(struct buf *out, const json_t *all)
@@ -86,7 +112,7 @@ void report_summary(struct buf *out, const json_t *all)
         buf_printf(out, "  deviations: %zu new, %zu fixed, %zu still there\n", fresh, fixed, still);
 }
 
-void report_tap(struct buf *out, const json_t *all)
+static void tap(struct buf *out, const json_t *all)
 {
     json_t *results = json_object_get(all, "results"), *one;
     size_t i;
@@ -98,13 +124,15 @@ void report_tap(struct buf *out, const json_t *all)
         for (const char *p = json_text(one, "id"); *p; p++)
             buf_printf(out, *p == '#' ? "\\%c" : "%c", *p);
         if (v == V_SKIP || v == V_UNSUPPORTED)
-            buf_printf(out, " # SKIP %s", json_text(one, "reason"));
+            buf_add_str(out, " # SKIP ");
         else if (known)
-            buf_printf(out, " # TODO %s", json_text(one, "deviation_reason"));
+            buf_add_str(out, " # TODO ");
+        one_line(out, v == V_SKIP || v == V_UNSUPPORTED ? json_text(one, "reason")
+                      : known ? json_text(one, "deviation_reason") : "");
         buf_add_byte(out, '\n');
         if (v != V_PASS && v != V_SKIP && v != V_UNSUPPORTED) {
             struct buf block = {0};
-            report_block(&block, one, json_text(all, "target"));
+            report_block(&block, one, report_option(all));
             struct slice rest = buf_slice(&block), line;
             while (slice_next(&rest, '\n', &line))
                 if (line.n)
@@ -112,6 +140,14 @@ void report_tap(struct buf *out, const json_t *all)
             buf_free(&block);
         }
     }
+}
+
+void report_tap(struct buf *out, const json_t *all)
+{
+    struct buf raw = {0};
+    tap(&raw, all);
+    report_plain(out, buf_slice(&raw));
+    buf_free(&raw);
 }
 
 static void markdown_cell(struct buf *out, const char *s)
@@ -123,14 +159,17 @@ static void markdown_cell(struct buf *out, const char *s)
     }
 }
 
-void report_markdown(struct buf *out, const json_t *all, const struct catalogue *c)
+static void markdown(struct buf *out, const json_t *all, const struct catalogue *c)
 {
     const char *name, *id;
     json_t *n, *one, *row;
     size_t i;
-    buf_printf(out, "# %s %s\n\n%s, %.1f s\n\n| verdict | scenarios | meaning |\n| --- | --- | --- |"
-               "\n", json_text(all, "target"), json_text(all, "version"), json_text(all, "date"),
-               json_number_value(json_object_get(all, "seconds")));
+    buf_add_str(out, "# ");
+    markdown_cell(out, json_text(all, "target"));
+    buf_add_byte(out, ' ');
+    markdown_cell(out, json_text(all, "version"));
+    buf_printf(out, "\n\n%s, %.1f s\n\n| verdict | scenarios | meaning |\n| --- | --- | --- |\n",
+               json_text(all, "date"), json_number_value(json_object_get(all, "seconds")));
     json_object_foreach(json_object_get(all, "counts"), name, n)
         buf_printf(out, "| %s | %lld | %s |\n", name, (long long)json_integer_value(n),
                    json_text(json_object_get(all, "verdicts"), name));
@@ -160,4 +199,12 @@ void report_markdown(struct buf *out, const json_t *all, const struct catalogue 
         buf_printf(out, "| %s | %s | %s |\n", id, q ? q->level_text : "",
                    json_text(row, "verdict"));
     }
+}
+
+void report_markdown(struct buf *out, const json_t *all, const struct catalogue *c)
+{
+    struct buf raw = {0};
+    markdown(&raw, all, c);
+    report_plain(out, buf_slice(&raw));
+    buf_free(&raw);
 }

@@ -58,7 +58,7 @@ static json_t *finding_json(const struct run *r, const struct finding *f)
 }
 
 /* ERROR says nothing about the target and so hides everything else; else the worst counts. */
-static enum verdict overall(const struct run *r)
+enum verdict run_verdict(const struct run *r)
 {
     enum verdict v = V_PASS;
     for (size_t i = 0; i < r->finding_count; i++)
@@ -121,7 +121,7 @@ static void head(json_t *o, const struct scenario *s, enum verdict v)
 json_t *result_of_run(const struct run *r, int attempt)
 {
     json_t *o = json_object(), *findings = json_array();
-    enum verdict v = overall(r);
+    enum verdict v = run_verdict(r);
     struct buf transcript = {0};
     head(o, r->scenario, v);
     for (size_t i = 0; i < r->finding_count; i++)
@@ -183,6 +183,7 @@ json_t *results_of(const struct target *t, const char *version, json_t *results,
     }
     json_object_set_new(o, "format", json_integer(1));
     json_object_set_new(o, "target", json_string(t->name));
+    json_object_set_new(o, "option", json_string(t->option));
     json_object_set_new(o, "version", escaped(slice_str(version ? version : "")));
     json_object_set_new(o, "date", json_string(date));
     json_object_set_new(o, "seconds", json_real(seconds));

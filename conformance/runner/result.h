@@ -9,6 +9,8 @@
 
 /* A scenario that was run: verdict, findings, clauses, transcript. New reference. */
 json_t *result_of_run(const struct run *r, int attempt);
+/* The verdict that it comes to. */
+enum verdict run_verdict(const struct run *r);
 /* One that was not. */
 json_t *result_without_run(const struct scenario *s, enum verdict v, const char *reason);
 /* The verdict of a result. */

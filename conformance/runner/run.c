@@ -65,3 +65,8 @@ int64_t run_limit(struct run *r, int64_t ms)
         left = 1;
     return ms < left ? ms : left;
 }
+
+int64_t run_patience(struct run *r, int64_t ms)
+{
+    return run_limit(r, r->most_ms && ms > r->most_ms ? r->most_ms : ms);
+}

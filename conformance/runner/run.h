@@ -50,6 +50,7 @@ struct server_state;
 struct connection {                /* to a scripted server */
     struct server_state *server;
     int number;                    /* from 1 */
+    int channel;                   /* on the tape; -1 */
     int64_t us;
     struct stream *stream;
     pthread_t thread;
@@ -101,6 +102,7 @@ struct actor {
     bool background;
     pthread_t thread;
     bool joined;
+    int channel;                   /* on the tape; -1 */
 };
 
 struct run {
@@ -110,6 +112,7 @@ struct run {
     int64_t start_us;              /* mono_us */
     int64_t start_wall_us;
     int64_t deadline_ms;           /* mono_ms */
+    int64_t most_ms;               /* the longest wait for anything; 0: as the scenario says */
 
     struct arena arena;            /* of the main thread */
 
@@ -157,6 +160,8 @@ void run_error(struct run *r, struct place at, const char *fmt, ...)
 bool run_stopped(struct run *r);
 /* What is left of the scenario's time, and of `ms`, whichever is less. */
 int64_t run_limit(struct run *r, int64_t ms);
+/* The same for waiting for the target: in a replay it has nothing to think about. */
+int64_t run_patience(struct run *r, int64_t ms);
 
 /* ---- steps.c ---- */
 /* Follows the steps; false when the rest must not be done (failure, closed). */

@@ -2,7 +2,7 @@
 #include "conformance/runner/run.h"
 
 #include "base/mem.h"
-#include "conformance/runner/match.h"
+#include "conformance/runner/tape.h"
 
 #include <gsasl.h>
 #include <stdlib.h>
@@ -35,9 +35,11 @@ static bool final_ok(const struct actor *a, const struct reply *r)
 static void read_answer(struct actor *a, struct reply *r)
 {
     do {
-        reply_free(r);
-        stream_set_timeout(a->stream, run_limit(a->run, a->run->scenario->patience_ms));
-        reply_read(a->stream, a->proto, false, r);
+        answer_free(r);
+        stream_set_timeout(a->stream, run_patience(a->run, a->run->scenario->patience_ms));
+        answer_read(a->stream, a->proto, false, r);
+        tape_reply(a->run->world->tape, a->channel, r, a->proto, NULL,
+                   (struct place){0}, NULL);
     } while (a->proto == PROTO_IMAP && r->kind == REPLY_LINES && !r->fault &&
              slice_starts(buf_slice(&r->lines[0]), SLICE("* ")));
 }
@@ -96,6 +98,6 @@ bool sasl_auth(struct actor *a, const struct step *step, const char *password)
         gsasl_finish(session);
     if (lib)
         gsasl_done(lib);
-    reply_free(&r);
+    answer_free(&r);
     return !run_stopped(a->run);
 }

@@ -2,6 +2,7 @@
 #include "conformance/runner/run.h"
 
 #include "base/mem.h"
+#include "conformance/runner/replay.h"
 #include "base/timing.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@ static void tap(void *arg, char direction, struct slice bytes)
 {
     struct actor *a = arg;
     run_bytes(a->run, a->name, direction, bytes);
+    tape_bytes(a->run->world->tape, a->channel, direction, bytes);
     if (direction != '<')
         return;
     run_lock(a->run);
@@ -90,7 +92,8 @@ static void *serve(void *arg)
     struct connection *c = arg;
     struct server_state *s = c->server;
     struct actor a = {.run = s->run, .name = s->def->name, .role = 'S', .proto = s->def->proto,
-                      .stream = c->stream, .connection = c, .server = s->def};
+                      .stream = c->stream, .connection = c, .server = s->def,
+                      .channel = c->channel};
     stream_set_tap(c->stream, tap, &a);
     stream_set_timeout(c->stream, run_limit(s->run, s->run->scenario->timeout_ms));
     bool ok = true;
@@ -117,12 +120,26 @@ static void *serve(void *arg)
     if (stream)
         run_note(s->run, s->def->name, "connection %d: ends", c->number);
     stream_close(stream);
+    tape_over(s->run->world->tape, c->channel);
     buf_free(&a.keywords);
     run_lock(s->run);
     c->finished = true;
     pthread_cond_broadcast(&s->run->changed);
     run_unlock(s->run);
     return NULL;
+}
+
+/* Recorded; or, in a replay, as early or late as it was then. */
+static void put_on_tape(struct server_state *s, struct connection *c)
+{
+    struct netaddr at;
+    struct world_up *w = s->run->world;
+    c->channel = -1;
+    if (!netaddr_parse(&at, slice_str(s->def->address), (uint16_t)s->def->port))
+        return;
+    c->channel = tape_accept(w->tape, &at);
+    if (w->replay)
+        c->us = replay_accepted(w->replay, &at, c->number);
 }
 
 static void accept_one(struct server_state *s)
@@ -147,6 +164,7 @@ static void accept_one(struct server_state *s)
     s->connections[s->connection_count++] = c;
     c->number = (int)s->connection_count;
     run_unlock(s->run);
+    put_on_tape(s, c);
     run_note(s->run, s->def->name, "connection %d from %s", c->number, host);
     if (pthread_create(&c->thread, NULL, serve, c) != 0) {
         run_lock(s->run);

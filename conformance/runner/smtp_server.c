@@ -65,7 +65,7 @@ static enum did apply(struct session *c, const struct reaction *x)
     struct run *r = c->s->run;
     if (x->after_ms) {
         stream_flush(c->a->stream);
-        int64_t until = mono_ms() + run_limit(r, x->after_ms);
+        int64_t until = mono_ms() + run_patience(r, x->after_ms);
         while (mono_ms() < until && !run_stopped(r))
             sleep_ms(until - mono_ms() < 20 ? until - mono_ms() : 20);
     }

@@ -79,7 +79,7 @@ static bool one(struct actor *a, const struct step *step)
     case STEP_PAUSE:
         if (a->stream)
             stream_flush(a->stream);
-        sleep_ms(run_limit(a->run, step->ms));
+        sleep_ms(run_patience(a->run, step->ms));
         return true;
     case STEP_CLOSE:
     case STEP_RESET:

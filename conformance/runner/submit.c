@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "conformance/runner/files.h"
 #include "conformance/runner/match.h"
+#include "conformance/runner/tape.h"
 #include "conformance/runner/tls.h"
 
 #include <stdio.h>
@@ -117,17 +118,18 @@ bool actor_handshake(struct actor *a, const struct step *step)
     size_t injected = 0;
     enum io io;
     stream_flush(a->stream);
-    stream_set_timeout(a->stream, run_limit(a->run, a->run->scenario->patience_ms));
+    stream_set_timeout(a->stream, run_patience(a->run, a->run->scenario->patience_ms));
     SSL_CTX *ctx;
     if (a->role == 'S') {
-        ctx = tls_server_context(a->name);
+        ctx = server_tls_context(a->name);
         io = stream_start_tls_server(a->stream, ctx, &injected);
     } else {
         const char *name = step->tls.sni ? step->tls.sni : a->run->world->target->hostname;
-        ctx = tls_client_context(&step->tls, NULL);
+        ctx = client_tls_context(&step->tls, NULL);
         io = stream_start_tls_client(a->stream, ctx, name, step->tls.verify, &injected);
     }
     SSL_CTX_free(ctx);
+    tape_tls(a->run->world->tape, a->channel, io == IO_OK);
     if (injected)
         run_note(a->run, a->name, "%zu octets in plain before the handshake", injected);
     bool good = (io == IO_OK) != step->tls.fails;

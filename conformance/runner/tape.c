@@ -175,6 +175,7 @@ void tape_queries(struct tape *t, const struct dns_query *v, size_t n, int64_t s
 {
     if (!t)
         return;
+    pthread_mutex_lock(&t->lock);          /* scripted servers may still be speaking */
     for (size_t i = 0; i < n; i++) {
         int64_t us = v[i].wall_us - start_wall_us;
         t->queries = xreallocarray(t->queries, i + 1, sizeof *t->queries);
@@ -191,4 +192,5 @@ void tape_queries(struct tape *t, const struct dns_query *v, size_t n, int64_t s
             t->events[k - 1] = e;
         }
     }
+    pthread_mutex_unlock(&t->lock);
 }

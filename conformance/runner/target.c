@@ -3,6 +3,7 @@
 #include "base/conf.h"
 #include "base/mem.h"
 #include "conformance/runner/files.h"
+#include "conformance/runner/version.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -130,7 +131,7 @@ struct target *target_load(const char *name, const char *root, const char *build
     char real[PATH_MAX];
     t->root = arena_strdup(&t->arena, realpath(root, real) ? real : root);
     t->build = arena_strdup(&t->arena, realpath(build, real) ? real : build);
-    t->name = arena_strdup(&t->arena, name);
+    t->name = t->option = arena_strdup(&t->arena, name);
     t->lab = !own;
     const char *path = name;
     if (!own) {
@@ -221,7 +222,7 @@ enum verdict target_may_run(const struct target *t, const struct scenario *s, st
         bool lacks = target_lacks(t, s->profile, need);
         bool has = !lacks && (ids_have(&t->provides, need) || ids_have(&profile->provides, need));
         if (has || (strcmp(need, "root") == 0 && geteuid() == 0) ||
-            (strcmp(need, "lab") == 0 && t->lab))
+            (strcmp(need, "lab") == 0 && t->lab) || version_is_need(need))
             continue;
         buf_printf(reason, lacks ? "%s declares that it does not support %s"
                                  : "%s does not say that it provides %s", t->name, need);

@@ -17,6 +17,7 @@ struct target_profile {            /* a way in which it can be configured */
 struct target {
     struct arena arena;
     const char *name;
+    const char *option;            /* what --target said */
     const char *folder;            /* absolute; NULL for the user's own server */
     const char *build;             /* absolute: build folder, whose bin/ has our programs */
     const char *root;              /* absolute: conformance/ */

@@ -13,7 +13,7 @@ static int version_of(const char *v)
          : strcmp(v, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
 
-SSL_CTX *tls_client_context(const struct tls_options *o, const char *ca_file)
+SSL_CTX *client_tls_context(const struct tls_options *o, const char *ca_file)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx)
@@ -49,7 +49,7 @@ static X509 *make_certificate(EVP_PKEY *key, const char *name)
     return x;
 }
 
-SSL_CTX *tls_server_context(const char *name)
+SSL_CTX *server_tls_context(const char *name)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     EVP_PKEY *key = EVP_EC_gen("P-256");

@@ -7,8 +7,8 @@
 #include <openssl/ssl.h>
 
 /* A context for a client (trusting `ca_file` when not NULL) with the versions that o names. */
-SSL_CTX *tls_client_context(const struct tls_options *o, const char *ca_file);
+SSL_CTX *client_tls_context(const struct tls_options *o, const char *ca_file);
 /* A context with a certificate made on the spot for the name; shared by all servers of a run. */
-SSL_CTX *tls_server_context(const char *name);
+SSL_CTX *server_tls_context(const char *name);
 
 #endif

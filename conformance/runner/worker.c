@@ -5,6 +5,8 @@
 #include "base/timing.h"
 #include "conformance/runner/files.h"
 #include "conformance/runner/probe.h"
+#include "conformance/runner/selftest.h"
+#include "conformance/runner/version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +123,18 @@ static void keep_artefacts(struct worker_state *w, const struct run *r, const js
     free(folder);
 }
 
+/* Versions are known only when the target is up. */
+static bool version_fits(const struct worker_state *w, const struct scenario *s, struct buf *reason)
+{
+    const char *version = w->world.version ? w->world.version : "";
+    for (size_t i = 0; i < s->needs.n; i++)
+        if (version_is_need(s->needs.v[i]) && !version_agrees(s->needs.v[i], version)) {
+            buf_printf(reason, "it needs %s, and this is %s", s->needs.v[i], version);
+            return false;
+        }
+    return true;
+}
+
 static json_t *run_one(struct worker_state *w, const struct scenario *s)
 {
     struct buf reason = {0};
@@ -134,6 +148,8 @@ static json_t *run_one(struct worker_state *w, const struct scenario *s)
         result = result_without_run(s, V_SKIP, buf_str(&reason));
     if (!result && !ready(w, s->profile, &reason))
         result = result_without_run(s, V_ERROR, buf_str(&reason));
+    if (!result && !version_fits(w, s, &reason))
+        result = result_without_run(s, V_SKIP, buf_str(&reason));
     if (!result && may == V_UNSUPPORTED) {
         may = probe_confirm(&w->world, s, &reason);
         result = result_without_run(s, may, buf_str(&reason));
@@ -142,6 +158,11 @@ static json_t *run_one(struct worker_state *w, const struct scenario *s)
     if (result)
         return result;
     struct run r;
+    struct tape tape;
+    if (w->conf->selftest) {
+        tape_init(&tape);
+        w->world.tape = &tape;
+    }
     run_init(&r, s, &w->world, w->conf->catalogue);
     run_scenario(&r);
     if (!w->world.stopped && !world_target_running(&w->world))
@@ -152,6 +173,14 @@ static json_t *run_one(struct worker_state *w, const struct scenario *s)
     result = result_of_run(&r, 1);
     if (w->world.version)
         json_object_set_new(result, "target_version", json_string(w->world.version));
+    if (w->conf->selftest) {
+        enum verdict v = result_verdict(result);
+        w->world.tape = NULL;
+        if (v <= V_WARN)
+            json_object_set_new(result, "selftest",
+                                selftest_replays(&tape, s, &w->world, w->conf->catalogue));
+        tape_free(&tape);
+    }
     if (w->conf->trace)
         fprintf(stderr, "%s\n%s\n", s->id, json_text(result, "transcript"));
     keep_artefacts(w, &r, result);
@@ -176,6 +205,10 @@ void worker_main(const struct pool_conf *conf, int fd)
         if (!sent)
             break;
     }
+    struct buf ignored = {0};
+    if (w.up && w.dirty && !conf->target->lab)
+        world_reset(&w.world, &ignored);   /* nothing of a test stays in the user's own server */
+    buf_free(&ignored);
     if (w.up)
         world_stop(&w.world);
     free(w.failed_profile);

@@ -1,4 +1,4 @@
-#include "conformance/runner/world.h"
+#include "conformance/runner/replay.h"
 
 #include "base/mem.h"
 #include "base/stream.h"
@@ -20,6 +20,8 @@ enum { DNS_MS = 5000, DNS_LINE_MAX = 1 << 20 };
 int world_connect(struct world_up *w, const struct netaddr *to, const struct netaddr *from,
                   int64_t timeout_ms)
 {
+    if (w->replay)
+        return replay_connect(w->replay, to);
     if (!w->lab)
         return net_connect(to, from, timeout_ms);
     int fd = lab_socket(w->lab, to->sa.sa_family, SOCK_STREAM), one = 1, error = 0;
@@ -53,6 +55,8 @@ int world_connect(struct world_up *w, const struct netaddr *to, const struct net
 
 int world_listen(struct world_up *w, const struct netaddr *at)
 {
+    if (w->replay)
+        return replay_listen(w->replay, at);
     if (!w->lab) {
         errno = EADDRNOTAVAIL;
         return -1;
@@ -245,6 +249,10 @@ void world_queries(struct world_up *w, uint64_t since, struct dns_query **v, siz
 {
     struct buf answer = {0}, error = {0};
     char command[64];
+    if (w->replay) {
+        replay_queries(w->replay, since, v, n);
+        return;
+    }
     snprintf(command, sizeof command, "queries since %llu", (unsigned long long)since);
     struct slice rest = {0}, line;
     if (ask(w, command, &answer, &error))
@@ -304,13 +312,35 @@ static bool start_lab(struct world_up *w, const struct ids *addresses, struct bu
     return ok;
 }
 
+/* The user's own server must be there at all before anything is said about it. */
+static bool services_there(struct world_up *w, struct buf *error)
+{
+    for (size_t i = 0; i < w->target->service_count; i++) {
+        const struct target_service *s = &w->target->services[i];
+        const char *address = s->address ? s->address : w->target->address;
+        struct netaddr to;
+        if (!netaddr_parse(&to, slice_str(address), (uint16_t)s->port)) {
+            buf_printf(error, "service %s: %s is no address", s->name, address);
+            return false;
+        }
+        int fd = world_connect(w, &to, NULL, DNS_MS);
+        if (fd < 0) {
+            buf_printf(error, "service %s: nobody answers at %s, port %d: %s", s->name, address,
+                       s->port, strerror(errno));
+            return false;
+        }
+        close(fd);
+    }
+    return true;
+}
+
 bool world_start(struct world_up *w, const struct target *t, const char *profile,
                  const struct ids *addresses, struct buf *error)
 {
     *w = (struct world_up){.target = t, .profile = profile};
     if (!t->lab) {
         w->version = xstrdup(t->version ? t->version : "");
-        return true;
+        return services_there(w, error) && mailboxes_empty(w, false, error);
     }
     if (!start_lab(w, addresses, error)) {
         world_stop(w);
@@ -346,7 +376,7 @@ void world_stop(struct world_up *w)
 bool world_reset(struct world_up *w, struct buf *error)
 {
     if (!w->target->lab)
-        return true;
+        return mailboxes_empty(w, true, error);
     if (w->pid && world_target_running(w) && target_has_script(w->target, "reset")) {
         struct buf out = {0};
         int status = target_script(w, "reset", 30000, &out);

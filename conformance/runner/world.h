@@ -7,6 +7,9 @@
 #include "conformance/runner/ast.h"
 #include "conformance/runner/target.h"
 
+struct tape;
+struct replay;
+
 struct world_up {
     const struct target *target;
     const char *profile;
@@ -20,6 +23,8 @@ struct world_up {
     size_t not_target_count;
     bool stopped;                  /* on the scenario's wish */
     char *version;
+    struct tape *tape;             /* records what the target does; NULL: not */
+    struct replay *replay;         /* instead of lab and target (tape.h, replay.h) */
 };
 
 struct dns_query {
@@ -66,8 +71,11 @@ bool target_has_script(const struct target *t, const char *name);
 
 /* mailbox.c: the messages in an account's inbox. False with *error when it cannot be read. */
 struct mail { char *bytes; size_t n; };
-bool mailbox_read(struct world_up *w, const char *user, struct mail **v, size_t *n,
+bool inbox_read(struct world_up *w, const char *user, struct mail **v, size_t *n,
                   struct buf *error);
+/* All accounts of a server of the user's own are empty; with `erase`, what a scenario left in them is
+ * deleted (by POP3). Mail that was there before any scenario is never touched. */
+bool mailboxes_empty(struct world_up *w, bool erase, struct buf *error);
 void mailbox_free(struct mail *v, size_t n);
 
 #endif

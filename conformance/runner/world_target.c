@@ -103,7 +103,7 @@ int target_script(struct world_up *w, const char *name, int64_t limit_ms, struct
 
 bool world_target_running(struct world_up *w)
 {
-    if (!w->target->lab)
+    if (!w->target->lab || w->replay)
         return true;
     int status;
     if (w->pid && waitpid(w->pid, &status, WNOHANG) != 0)

@@ -34,6 +34,7 @@ maillog_file = $STATE/mail.log
 maillog_file_prefixes = $STATE
 myhostname = $HOST_NAME
 mydomain = magedu.test
+myorigin = magedu.test
 mydestination =
 inet_interfaces = $ADDRESS, $ADDRESS6
 inet_protocols = all

@@ -20,12 +20,12 @@ static bool answers(const char *service, const char *expectation, struct slice w
     struct stream *s = stream_new_memory(wire, NULL);
     struct reply r = {0};
     struct judgement j = {0};
-    reply_read(s, c->proto, e->lines || (c->proto == PROTO_POP3 && e->item_count), &r);
+    answer_read(s, c->proto, e->lines || (c->proto == PROTO_POP3 && e->item_count), &r);
     match_reply(e, c->proto, &r, env, &j);
     bool ok = j.matched;
     if (why)
         *why = buf_take(&j.why);
-    reply_free(&r);
+    answer_free(&r);
     judgement_free(&j);
     stream_close(s);
     parsed_free(&p);
