@@ -75,6 +75,7 @@ struct expect {
     bool lines;                    /* POP3: a multi-line response follows */
     const char *equals_fixture;    /* POP3 lines: equal to that message */
     struct ids except;             /* header names left out of the comparison */
+    const char *octets;            /* POP3 lines: the variable of their size; NULL: none */
     int64_t within_ms;             /* 0: the scenario's patience */
     const char *source;
 };

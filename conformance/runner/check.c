@@ -47,8 +47,8 @@ static bool asked(const struct dns_query *q, const char *name, const char *type)
 
 static bool check_dns(struct run *r, const struct check *k, struct buf *came)
 {
-    size_t n = 0, first = r->query_count, second = r->query_count;
     run_read_queries(r);
+    size_t n = 0, first = r->query_count, second = r->query_count;
     for (size_t i = 0; i < r->query_count; i++) {
         if (asked(&r->queries[i], k->dns_name, k->dns_type)) {
             n++;

@@ -125,10 +125,11 @@ static void receive_message(struct actor *a, struct reply *r, struct judgement *
     r->kind = io == IO_OK ? REPLY_LINES : io == IO_TIMEOUT ? REPLY_NOTHING : REPLY_CLOSED;
     if (io == IO_OK && a->connection) {
         struct server_state *s = a->connection->server;
+        size_t n = content.len; /* before buf_take empties it */
         run_lock(a->run);
         s->messages = xreallocarray(s->messages, s->message_count + 1, sizeof *s->messages);
         s->messages[s->message_count++] = (struct received){
-            .from = xstrdup(""), .parameters = xstrdup(""), .n = content.len,
+            .from = xstrdup(""), .parameters = xstrdup(""), .n = n,
             .bytes = buf_take(&content), .connection = a->connection->number};
         pthread_cond_broadcast(&a->run->changed);
         run_unlock(a->run);
@@ -214,6 +215,27 @@ static void compare_lines(struct actor *a, const struct step *step, const struct
     buf_free(&error);
 }
 
+/* POP3: the octets of what was fetched, each line end two, dots that were stuffed not counted. */
+static void compare_octets(struct actor *a, const struct expect *e, const struct reply *r,
+                           struct judgement *j)
+{
+    size_t octets = 0;
+    for (size_t i = 1; i < r->count; i++)
+        octets += r->lines[i].len + 2;
+    char *came = xasprintf("%zu", octets);
+    struct slice want, name = slice_str(e->octets);
+    run_lock(a->run);
+    if (!env_get(&a->run->env, name, &want)) {
+        env_set(&a->run->env, name, slice_str(came));
+    } else if (!slice_eq_str(want, came)) {
+        j->matched = false;
+        buf_printf(&j->why, "%s octets came, and $%s is %.*s", came, e->octets, (int)want.n,
+                   want.p);
+    }
+    run_unlock(a->run);
+    free(came);
+}
+
 bool actor_expect(struct actor *a, const struct step *step, const struct expect *e,
                   const char *source)
 {
@@ -248,6 +270,8 @@ bool actor_expect(struct actor *a, const struct step *step, const struct expect 
         remember_keywords(a, &r);
         if (j.matched && e->equals_fixture)
             compare_lines(a, step, e, &r, &j);
+        if (j.matched && e->octets)
+            compare_octets(a, e, &r, &j);
     }
     conclude(a, step, e, source, &r, &j, patience);
     bool go_on = j.matched || (r.kind == REPLY_LINES && !run_stopped(a->run));

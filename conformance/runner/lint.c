@@ -116,6 +116,8 @@ static void lint_expect(struct lint *l, const struct step *step)
     for (size_t i = 0; i < e->item_count; i++)
         bind_pattern(l, &e->items[i].pattern);
     check_fixture(l, step->at, e->equals_fixture);
+    if (e->octets)
+        ids_add(&l->arena, &l->bound, e->octets);
 }
 
 static void lint_steps(struct lint *l, const struct step *steps, size_t n, bool server)

@@ -294,6 +294,13 @@ static bool clause(struct parser *p, struct cursor *c, struct expect *e, enum pr
         e->lines = true;
         e->equals_fixture = lex_word(c, "the name of a message");
         parse_except(c, &e->except);
+    } else if (proto == PROTO_POP3 && lex_accept(c, "octets")) {
+        e->lines = true;
+        const char *w = lex_word(c, "a variable: $size");
+        if (!c->failed && (w[0] != '$' || !w[1]))
+            lex_error(c, "expected a variable: $size");
+        else
+            e->octets = w + 1;
     } else {
         return false;
     }
