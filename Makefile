@@ -137,6 +137,10 @@ conformance: deps-lab
 	@$(BUILD)/bin/conform run --target $(TARGET) --report html:$(BUILD)/conformance-$(TARGET).html \
 		--report json:$(BUILD)/conformance-$(TARGET).json $(ARGS) $(ONLY)
 
+# SPEC.md is made from the requirements and the scenarios.
+spec: all
+	@$(BUILD)/bin/conform coverage --spec --out SPEC.md
+
 $(BUILD)/bin/usage: $(BUILD)/obj/tests/bench/usage.o $(BUILD)/lib/base.a
 	$(link)
 $(BUILD)/bin/demo-page: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard conformance/demo/*.c)) $(BUILD)/lib/base.a
@@ -157,6 +161,7 @@ help:
 	@echo "make drive         the pytest drives alone; PYTEST_ARGS='-k pop3' chooses"
 	@echo "make fuzz          the fuzzers, SECONDS_EACH=20"
 	@echo "make conformance   the scenarios on a server, TARGET=postfix; reports in build/"
+	@echo "make spec          writes SPEC.md anew: every clause and the scenarios that prove it"
 	@echo "make bench         messages a second, CPU and memory beside Postfix"
 	@echo "make install       PREFIX=/usr/local, DESTDIR="
 	@echo "make clean         removes build/"
@@ -166,5 +171,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench conformance install clean
+.PHONY: help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench conformance spec install clean
 .SECONDARY:

@@ -96,7 +96,7 @@ struct tls_options {
     const char *sni;
     bool verify;                   /* the certificate must be right for the name */
     bool fails;                    /* the handshake must not succeed */
-    bool noted;                    /* its outcome is noted, not judged: an automaton's */
+    bool noted;                    /* its outcome is noted, not judged: "perhaps"; an automaton's */
 };
 
 struct path { struct text text; };     /* an address as it stands between < and > */

@@ -23,6 +23,8 @@ bool parse_tls_option(struct cursor *c, struct tls_options *o)
         o->verify = true;
     } else if (lex_accept(c, "fails")) {
         o->fails = true;
+    } else if (lex_accept(c, "perhaps")) {
+        o->noted = true;
     } else {
         return false;
     }
@@ -276,7 +278,7 @@ static void client_options(struct cursor *c, struct client *client)
                 lex_error(c, "at least once");
         } else if (!parse_tls_option(c, &client->tls_options)) {
             lex_error(c, "\"%s\" is not expected here; known are: from ADDRESS, as USER, in "
-                      "background, times N, tls VERSION, sni NAME, verify, fails", c->p);
+                      "background, times N, tls VERSION, sni NAME, verify, fails, perhaps", c->p);
         }
     }
 }

@@ -115,8 +115,10 @@ static bool one(struct actor *a, const struct step *step)
 bool run_steps(struct actor *a, const struct step *steps, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (run_stopped(a->run) || mono_ms() >= a->run->deadline_ms || !one(a, &steps[i]))
+        if (run_stopped(a->run) || mono_ms() >= a->run->deadline_ms)
             return false;
+        if (!one(a, &steps[i]))        /* a handshake that may fail ends the steps rightly */
+            return steps[i].kind == STEP_HANDSHAKE && steps[i].tls.noted && !run_stopped(a->run);
     }
     if (a->stream)
         stream_flush(a->stream);

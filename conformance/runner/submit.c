@@ -125,7 +125,10 @@ bool actor_handshake(struct actor *a, const struct step *step)
         io = stream_start_tls_server(a->stream, ctx, &injected);
     } else {
         const char *name = step->tls.sni ? step->tls.sni : a->run->world->target->hostname;
-        ctx = client_tls_context(&step->tls, NULL);
+        /* The authority of the world (world/certificates.sh), for "verify". */
+        char *ca = xasprintf("%s/certificates/ca.pem", a->run->world->target->build);
+        ctx = client_tls_context(&step->tls, step->tls.verify ? ca : NULL);
+        free(ca);
         io = stream_start_tls_client(a->stream, ctx, name, step->tls.verify, &injected);
     }
     SSL_CTX_free(ctx);

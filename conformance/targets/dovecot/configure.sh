@@ -53,4 +53,14 @@ service anvil {
   }
 }
 EOF
+if [ "$PROFILE" = tls ]; then
+    . "$WORLD/certificates.sh"
+    cat >>"$STATE/dovecot.conf" <<EOF
+ssl = yes
+ssl_cert = <$CERTIFICATES/mx.pem
+ssl_key = <$CERTIFICATES/mx.key
+disable_plaintext_auth = yes
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+EOF
+fi
 if [ -f "$FOLDER/$PROFILE.conf" ]; then cat "$FOLDER/$PROFILE.conf" >>"$STATE/dovecot.conf"; fi

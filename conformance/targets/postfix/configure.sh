@@ -63,6 +63,15 @@ smtpd_client_connection_count_limit = 0
 EOF
 if [ -f "$FOLDER/$PROFILE.cf" ]; then cat "$FOLDER/$PROFILE.cf" >>"$STATE/etc/main.cf"; fi
 cp "$FOLDER/master.cf" "$STATE/etc/master.cf"
+if [ "$PROFILE" = tls ]; then
+    . "$WORLD/certificates.sh"
+    cat >>"$STATE/etc/main.cf" <<EOF
+smtpd_tls_chain_files = $CERTIFICATES/mx.key, $CERTIFICATES/mx.pem
+smtpd_tls_security_level = may
+smtpd_tls_auth_only = yes
+smtp_tls_security_level = may
+EOF
+fi
 # What "postfix start-fg" does, without its look through the whole installation.
 cd "$STATE/spool"
 mkdir -p active bounce corrupt defer deferred flush hold incoming private saved trace maildrop \
