@@ -18,6 +18,8 @@
 #define REPLY_MAX 510
 /* Bound on one message that never comes to its end. */
 #define DATA_TIME_MAX_MS (3600 * 1000LL)
+/* What smtpd puts before a message of exactly the announced size (RFC 5321 4.4, RFC 6409 8). */
+enum { OWN_FIELDS_MAX = 16 * 1024 };
 
 enum phase { GREETED = 1, READY = 2, MAIL = 4, ANY = 7 };
 
@@ -47,6 +49,13 @@ struct command {
     void (*run)(struct session *s, struct slice argument);   /* NULL: known, not implemented */
     const char *section;
 };
+
+/* RFC 1870 5: a size counts all that comes here, so our own fields must not make it too large.
+ * 0: no limit. */
+static uint64_t size_max(const struct session *s)
+{
+    return s->config->message_size > 0 ? s->config->message_size + OWN_FIELDS_MAX : 0;
+}
 
 __attribute__((format(printf, 2, 3)))
 static void reply(struct session *s, const char *fmt, ...)
@@ -95,7 +104,7 @@ static void run_lhlo(struct session *s, struct slice argument)
     reply(s, "250-PIPELINING");
     reply(s, "250-ENHANCEDSTATUSCODES");
     reply(s, "250-8BITMIME");
-    reply(s, "250 SIZE %llu", (unsigned long long)s->config->message_size);
+    reply(s, "250 SIZE %llu", (unsigned long long)size_max(s));
 }
 
 /* "FROM:<path>" or "TO:<path>"; *rest becomes the parameters. False: refused. */
@@ -129,7 +138,7 @@ static bool take_mail_parameter(struct session *s, struct slice word)
         reply(s, "501 5.5.4 SIZE= takes a number of octets");
         return false;
     }
-    if (s->config->message_size > 0 && size > s->config->message_size) {
+    if (size_max(s) > 0 && size > size_max(s)) {
         reply(s, "552 5.3.4 the message is larger than this server takes");
         return false;
     }
@@ -263,7 +272,7 @@ static void run_data(struct session *s, struct slice argument)
         return;
     }
     struct incoming message;
-    incoming_init(&message, s->config->mail_dir, s->config->message_size);
+    incoming_init(&message, s->config->mail_dir, size_max(s));
     reply(s, "354 send the message, end it with a line of one dot");
     enum io r = read_message(s, &message);
     if (r == IO_OK) {

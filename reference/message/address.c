@@ -270,6 +270,11 @@ enum address_error mailbox_parse(struct slice s, struct path *out)
     return err;
 }
 
+bool path_is_unqualified(const struct path *p)
+{
+    return p->domain[0] != 0 && p->domain[0] != '[' && strchr(p->domain, '.') == NULL;
+}
+
 void path_canonical(const struct path *p, struct buf *out)
 {
     struct slice local = slice_str(p->local);

@@ -30,6 +30,8 @@ enum address_error mailbox_parse(struct slice s, struct path *out);
 /* Appends the address with the least quoting that its local part needs, so that equal mailboxes
  * give equal text (RFC 5321 4.1.2: all quoted forms are the same): "tom"@x becomes tom@x. */
 void path_canonical(const struct path *p, struct buf *out);
+/* A domain of one label, such as "localhost" (RFC 5321 2.3.5); literals and no domain are not. */
+bool path_is_unqualified(const struct path *p);
 /* A domain name by RFC 5321 4.1.2 (letters, digits, hyphens; labels up to 63; total up to 255). */
 bool domain_valid(struct slice s);
 /* "[192.0.2.25]" or "[IPv6:2001:db8::25]" (RFC 5321 4.1.3). */

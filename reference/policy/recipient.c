@@ -85,7 +85,10 @@ void policy_recipient(const struct recipient_check *c, const struct path *to, st
         return;
     }
     buf_add_str(address, to->address);
-    if (c->trusted)
+    if (c->submission && path_is_unqualified(to))
+        verdict_set(v, 554, "5.1.2", "recipient-unqualified", "RFC 6409 4.2",
+                    "<%s> give the whole name of the domain", to->address);
+    else if (c->trusted)
         verdict_set(v, 250, "2.1.5", "trusted-client", "RFC 5321 3.6.2",
                     "<%s> recipient ok, will relay", to->address);
     else if (where == RELAY && !has_route_inside(to))

@@ -26,6 +26,7 @@ struct recipient_check {
     const struct config *config;
     const struct netaddr *local;     /* our end of the connection: its literal is local too */
     bool trusted;                    /* the client may send anywhere (relay-from) */
+    bool submission;                 /* RFC 6409: domains must be fully qualified */
     account_lookup *lookup;
     void *lookup_arg;
 };

@@ -9,6 +9,11 @@ void policy_sender(const struct sender_check *c, const struct path *from, struct
                     "authentication required: submission is for our users");
         return;
     }
+    if (config_is_submission(c->service) && path_is_unqualified(from)) {
+        verdict_set(v, 554, "5.1.8", "sender-unqualified", "RFC 6409 4.2",
+                    "<%s> give the whole name of the domain", from->address);
+        return;
+    }
     verdict_set(v, 250, "2.1.0", "sender-accepted", "RFC 5321 3.3", "<%s> sender ok",
                 from->address);
 }

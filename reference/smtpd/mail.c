@@ -88,6 +88,7 @@ static void add_recipient(struct session *s, const struct path *to)
         .config = s->config,
         .local = &s->peer->local,
         .trusted = s->trusted,
+        .submission = config_is_submission(s->peer->service),
         .lookup = s->ctx->lookup,
         .lookup_arg = s->ctx->lookup_arg,
     };

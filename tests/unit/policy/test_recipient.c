@@ -96,6 +96,44 @@ Test(recipient, no_account_is_asked_for_where_none_can_be)
     cr_assert_eq(asked, 0);
 }
 
+/* RFC 6409 4.2, for submission only. */
+Test(recipient, submission_takes_whole_names_of_domains)
+{
+    const struct config c = {.hostname = "mail.hehuan.test", .local_domains = {local_domains, 2}};
+    const struct { const char *to; bool submission; int code; } rows[] = {
+        {"<a@elsewhere>", true, 554}, {"<a@elsewhere>", false, 250},
+        {"<a@elsewhere.test>", true, 250}, {"<a@[192.0.2.26]>", true, 250}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct path to;
+        struct slice rest;
+        struct buf address = {0};
+        struct verdict v;
+        const struct recipient_check check = {.config = &c, .trusted = true, .lookup = lookup,
+                                              .submission = rows[i].submission,
+                                              .lookup_arg = &answer};
+        cr_assert_eq(path_parse(slice_str(rows[i].to), false, true, &to, &rest), ADDRESS_OK);
+        policy_recipient(&check, &to, &address, &v);
+        cr_assert_eq(v.code, rows[i].code, "%s: %d", rows[i].to, v.code);
+        buf_free(&address);
+        path_free(&to);
+    }
+}
+
+Test(sender, submission_takes_whole_names_of_domains)
+{
+    struct path from = {.address = "jerry@magedu", .local = "jerry", .domain = "magedu"};
+    struct path none = {.address = "", .local = "", .domain = ""};
+    struct verdict v;
+    struct sender_check c = {.service = SERVICE_SUBMISSION, .trusted = true};
+    policy_sender(&c, &from, &v);
+    cr_assert_eq(v.code, 554);
+    policy_sender(&c, &none, &v);
+    cr_assert_eq(v.code, 250);
+    c.service = SERVICE_SMTP;
+    policy_sender(&c, &from, &v);
+    cr_assert_eq(v.code, 250);
+}
+
 Test(sender, submission_needs_trust)
 {
     struct path from = {.address = "jerry@magedu.test", .local = "jerry", .domain = "magedu.test"};
