@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Commands whose replies are still to come. RFC 2920 3.1: the replies to a group must fit the
@@ -104,7 +105,8 @@ static void send_mail(struct transaction *t)
     buf_printf(&line, "MAIL FROM:<%s>", t->m->reverse_path);
     if (cl->size)
         buf_printf(&line, " SIZE=%lld", (long long)t->m->size);
-    if (cl->eight_bit && (t->m->eight_bit || t->m->high_octets))
+    /* RFC 5321 2.4: the label says that the content is MIME, which only its sender knows. */
+    if (cl->eight_bit && t->m->eight_bit)
         buf_add_str(&line, " BODY=8BITMIME");
     buf_add_str(&line, "\r\n");
     client_command(t->cl, buf_str(&line));
@@ -137,17 +139,23 @@ static void on_mail(struct transaction *t)
     t->ended = true;
 }
 
+/* RFC 5321 4.5.3.1.10: 552 here is an old way to say 452, too many recipients; RFC 1870 6.4: unless
+ * it is about size or room, which the enhanced code tells (RFC 3463 3.6: x.5.3 is too many). */
+static bool says_too_many(const struct reply *reply)
+{
+    return reply->code == 452 || (reply->code == 552 && (!reply->status[0] ||
+                                                        strcmp(reply->status, "5.5.3") == 0));
+}
+
 static void on_rcpt(struct transaction *t, struct relay_recipient *r)
 {
-    int code = t->cl->reply.code;
     if (r->verdict != VERDICT_NONE)
         return;                  /* MAIL was refused: this is its echo */
     r->accepted = reply_is(&t->cl->reply, 2);
     t->accepted += r->accepted;
     if (r->accepted)
         return;
-    /* RFC 5321 4.5.3.1.10: 552 here is an old way to say 452, too many recipients. */
-    r->too_many = code == 452 || code == 552;
+    r->too_many = says_too_many(&t->cl->reply);
     settle(t, r, r->too_many ? VERDICT_DEFER : verdict_of(&t->cl->reply));
 }
 

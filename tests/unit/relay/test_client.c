@@ -160,6 +160,8 @@ Test(client, what_each_reply_means)
         /* RFC 2920 3.1: DATA was taken although nobody is there: an empty message ends it. */
         {"250 ok\r\n550 a\r\n550 b\r\n550 c\r\n354 go\r\n554 none\r\n", "fff", false},
         {"250 ok\r\n552 a\r\n452 b\r\n250 c\r\n354 go\r\n250 ok\r\n", "ttd", false},
+        /* RFC 1870 6.4: 552 for the size is final; 5.5.3 is too many recipients. */
+        {"250 ok\r\n552 5.3.4 a\r\n552 5.5.3 b\r\n250 c\r\n354 go\r\n250 ok\r\n", "ftd", false},
         {"250 ok\r\n250 a\r\n421 bye\r\n", "ttt", true},
         {"421 bye\r\n", "ttt", true},
         {"", "ttt", true},
@@ -208,6 +210,17 @@ Test(client, lmtp_has_a_reply_for_each_accepted)
     w = world("220 lmtp\r\n250-x\r\n250 PIPELINING\r\n"
               "250 ok\r\n250 a\r\n250 b\r\n354 go\r\n250 a\r\n", true, "x\r\n", 2);
     cr_expect_str_eq(run(w), "dt");
+    world_free(w);
+}
+
+Test(client, only_the_sender_says_that_content_is_mime)
+{
+    /* RFC 5321 2.4: octets over 127 alone do not make BODY=8BITMIME true. */
+    struct world *w = world(EHLO "250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n", false, "x\r\n", 1);
+    w->m.high_octets = true;
+    cr_expect_str_eq(run(w), "d");
+    SAID(w, GREETED "MAIL FROM:<jerry@magedu.test> SIZE=3\r\n"
+            "RCPT TO:<tom@hehuan.test>\r\nDATA\r\nx\r\n.\r\n");
     world_free(w);
 }
 
