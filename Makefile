@@ -1,7 +1,7 @@
 # Postroad: make help
 BUILD ?= build
 CC = gcc
-PKGS := openssl ldns libgsasl libconfuse jansson libcrypt libpcre2-8
+PKGS := openssl ldns libgsasl libconfuse jansson libcrypt libpcre2-8 sqlite3 zlib libidn2
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
 PREFIX ?= /usr/local
@@ -24,7 +24,7 @@ WERROR ?=
 STD := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wvla $(if $(WERROR),-Werror) -fstack-protector-strong -I. -MMD -MP
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-LDLIBS = $(PKG_LIBS) -lcrypt -pthread -lm
+LDLIBS = $(PKG_LIBS) -lunistring -lcrypt -pthread -lm
 
 # ---- what is built from what -----------------------------------------------------------------
 base_src := $(wildcard base/*.c)
