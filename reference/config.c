@@ -270,6 +270,7 @@ static void read_numbers(struct config *c, cfg_t *cfg)
     c->sessions = (int)cfg_getint(l, "sessions");
     c->sessions_per_client = (int)cfg_getint(l, "sessions-per-client");
     c->errors = (int)cfg_getint(l, "errors");
+    c->pop3_login_delay = conf_duration_ms(l, "pop3-login-delay");
 
     cfg_t *t = cfg_getsec(cfg, "timeouts");
     const struct { const char *key; int64_t *where; } timeouts[] = {

@@ -78,6 +78,7 @@ struct config {
     int hops;                         /* Received lines before a message counts as looping */
     int sessions, sessions_per_client;
     int errors;                       /* bad commands before 421 */
+    int64_t pop3_login_delay;         /* RFC 2449 6.5: between two log-ins of a user; 0: none */
 
     /* RFC 5321 4.5.3.2, as server and as client */
     int64_t timeout_command;          /* server: waiting for a command or data, 5 min */

@@ -182,7 +182,8 @@ static cfg_opt_t delivery_keys[] = {
 static cfg_opt_t limit_keys[] = {
     CFG_STR("message-size", "50M", CFGF_NONE), CFG_INT("recipients", 1000, CFGF_NONE),
     CFG_INT("hops", 100, CFGF_NONE), CFG_INT("sessions", 1000, CFGF_NONE),
-    CFG_INT("sessions-per-client", 50, CFGF_NONE), CFG_INT("errors", 20, CFGF_NONE), CFG_END(),
+    CFG_INT("sessions-per-client", 50, CFGF_NONE), CFG_INT("errors", 20, CFGF_NONE),
+    CFG_STR("pop3-login-delay", "0s", CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t timeout_keys[] = {
     CFG_STR("command", "5m", CFGF_NONE), CFG_STR("connect", "30s", CFGF_NONE),
@@ -241,6 +242,7 @@ static const struct {
     {retry_keys, NULL, conf_check_duration},
     {delivery_keys, NULL, check_least},
     {limit_keys, "message-size", check_message_size},
+    {limit_keys, "pop3-login-delay", conf_check_duration},
     {limit_keys, NULL, check_least},
     {timeout_keys, NULL, conf_check_duration},
 };

@@ -21,7 +21,11 @@ void pop3_user(struct session *s, struct slice argument)
         return;
     }
     /* RFC 1939 7 lets us say that there is no such user; then anyone could find out who is here. */
-    s->name = slice_dup(argument);
+    s->name = pop3_prepared(argument);
+    if (!s->name) {                /* RFC 6856 2.2 */
+        pop3_bad_command(s, "that is no name in UTF-8");
+        return;
+    }
     pop3_reply(s, "+OK send PASS");
 }
 
@@ -60,7 +64,11 @@ static void enter_transaction(struct session *s)
 /* s->account has proven to be himself. */
 static void log_in(struct session *s)
 {
-    enter_transaction(s);
+    if (login_delay_passed(s->ctx->login_delay, s->account.user))
+        enter_transaction(s);
+    else                           /* RFC 2449 8.1.1 */
+        pop3_reply(s, "-ERR [LOGIN-DELAY] the last log-in was less than %lld s ago",
+                   (long long)(s->config->pop3_login_delay + 999) / 1000);
     if (s->state == AUTHORIZATION)
         account_free(&s->account);
 }
@@ -79,12 +87,14 @@ void pop3_pass(struct session *s, struct slice argument)
         pop3_bad_command(s, "PASS comes right after USER");
         return;
     }
-    char *password = slice_dup(argument);
+    char *password = pop3_prepared(argument);
     account_free(&s->account);
-    enum auth_status status = s->accounts->verify(s->accounts->arg, s->name, password, s->client,
-                                                  &s->account);
-    explicit_bzero(password, strlen(password));
-    free(password);
+    enum auth_status status = AUTH_NO;
+    if (password) {
+        status = s->accounts->verify(s->accounts->arg, s->name, password, s->client, &s->account);
+        explicit_bzero(password, strlen(password));
+        free(password);
+    }
     free(s->name);
     s->name = NULL;
     if (status == AUTH_OK) {
@@ -161,6 +171,8 @@ void pop3_stls(struct session *s, struct slice argument)
     (void)argument;
     if (!s->ctx->tls) {
         pop3_bad_command(s, "STLS is not implemented");
+    } else if (s->utf8) {
+        pop3_bad_command(s, "STLS comes before UTF8");   /* RFC 6856 2.1 */
     } else if (stream_is_tls(s->io)) {
         pop3_bad_command(s, "TLS is in use already");
     } else if (stream_buffered(s->io) > 0) {

@@ -53,7 +53,8 @@ int pop3d_main(const struct config *c, const struct role_listener *l, size_t n)
     if (store_prepare(c) != 0)
         die(73, "%s: mail_dir %s cannot be made: %s; make it, writable for user %s", c->path,
             c->mail_dir, strerror(errno), c->mda_user ? c->mda_user : "that runs postroad");
-    struct pop3_ctx ctx = {.config = c, .tls = tls_server_context()};
+    struct pop3_ctx ctx = {.config = c, .tls = tls_server_context(),
+                           .login_delay = login_delay_new(c->pop3_login_delay)};
     struct service *service = service_new(&(struct service_conf){
         .name = "pop3d",
         .max_sessions = c->sessions,
@@ -70,5 +71,6 @@ int pop3d_main(const struct config *c, const struct role_listener *l, size_t n)
     service_run(service);
     roles_stop_service(NULL);
     service_free(service);
+    login_delay_free(ctx.login_delay);
     return 0;
 }

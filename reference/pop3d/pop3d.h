@@ -6,11 +6,13 @@
 #include "base/stream.h"
 #include "reference/auth/sasl.h"
 #include "reference/config.h"
+#include "reference/pop3d/login_delay.h"
 
 /* What all sessions share. */
 struct pop3_ctx {
     const struct config *config;
     const struct service *service;     /* asked whether it stops; NULL: it never does */
+    struct login_delay *login_delay;   /* NULL: none */
     SSL_CTX *tls;                      /* for STLS; NULL: not offered */
 };
 

@@ -27,12 +27,12 @@ static const struct command commands[] = {
     {"CAPA", BOTH, 0, 0, pop3_capa, "RFC 2449 5"},
     {"AUTH", AUTHORIZATION, 1, 2, pop3_auth, "RFC 5034 4"},
     {"STLS", AUTHORIZATION, 0, 0, pop3_stls, "RFC 2595 4"},
+    {"UTF8", AUTHORIZATION, 0, 0, pop3_utf8, "RFC 6856 2"},
+    {"LANG", BOTH, 0, 1, pop3_lang, "RFC 6856 3"},
 
     /* Known, but not implemented. APOP needs the passwords themselves, and only hashes are kept;
      * the greeting has no time stamp, which tells clients so. */
     {"APOP", AUTHORIZATION, 1, ONE_TEXT, NULL, "RFC 1939 7"},
-    {"UTF8", AUTHORIZATION, 0, 0, NULL, "RFC 6856 2"},
-    {"LANG", BOTH, 0, 1, NULL, "RFC 6856 3"},
 };
 
 struct capability {
@@ -58,21 +58,26 @@ static bool offers_stls(const struct session *s)
     return s->ctx->tls && s->state == AUTHORIZATION && !stream_is_tls(s->io);
 }
 
+static bool delays_login(const struct session *s)
+{
+    return s->config->pop3_login_delay > 0;
+}
+
 /* But for STLS the same in both states (RFC 2449 5). */
 static const struct capability capabilities[] = {
     {"TOP", "TOP", "RFC 2449 6.1", NULL},
     {"USER", "USER", "RFC 2449 6.2", pop3_user_allowed},
     {"SASL", "SASL", "RFC 2449 6.3, RFC 5034 3", offers_mechanisms},
     {"RESP-CODES", "RESP-CODES", "RFC 2449 6.4", NULL},
-    {NULL, "LOGIN-DELAY", "RFC 2449 6.5", NULL},
+    {"LOGIN-DELAY", "LOGIN-DELAY", "RFC 2449 6.5", delays_login},
     {"PIPELINING", "PIPELINING", "RFC 2449 6.6", NULL},
     {"EXPIRE NEVER", "EXPIRE", "RFC 2449 6.7", NULL},
     {"UIDL", "UIDL", "RFC 2449 6.8", NULL},
     {"IMPLEMENTATION Postroad", "IMPLEMENTATION", "RFC 2449 6.9", NULL},
     {"AUTH-RESP-CODE", "AUTH-RESP-CODE", "RFC 3206 6", NULL},
     {"STLS", "STLS", "RFC 2595 4", offers_stls},
-    {NULL, "UTF8", "RFC 6856 2", NULL},
-    {NULL, "LANG", "RFC 6856 3", NULL},
+    {"UTF8 USER", "UTF8", "RFC 6856 2", NULL},
+    {"LANG", "LANG", "RFC 6856 3", NULL},
 };
 
 static void vreply(struct session *s, const char *sign, const char *fmt, va_list ap)
@@ -111,11 +116,13 @@ void pop3_capa(struct session *s, struct slice argument)
         const struct capability *c = &capabilities[i];
         if (!c->line || (c->when && !c->when(s)))
             continue;
-        struct buf mechanisms = {0};
+        struct buf arguments = {0};
         if (c->when == offers_mechanisms)
-            sasl_mechanisms(s->config, &s->channel, &mechanisms);
-        stream_printf(s->io, "%s%s\r\n", c->line, buf_str(&mechanisms));
-        buf_free(&mechanisms);
+            sasl_mechanisms(s->config, &s->channel, &arguments);
+        if (c->when == delays_login)   /* in seconds; one that has begun counts */
+            buf_printf(&arguments, " %lld", (long long)(s->config->pop3_login_delay + 999) / 1000);
+        stream_printf(s->io, "%s%s\r\n", c->line, buf_str(&arguments));
+        buf_free(&arguments);
     }
     stream_puts(s->io, ".\r\n");
 }

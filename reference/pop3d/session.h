@@ -20,6 +20,7 @@ struct session {
     struct buf channel_store;      /* what channel's slices lie in */
 
     enum state state;
+    bool utf8;                     /* the client said UTF8 */
     char *name;                    /* of USER; NULL: PASS may not come now */
     struct account account;        /* who is logged in */
 
@@ -54,10 +55,18 @@ bool pop3_user_allowed(const struct session *s);
 /* The stream speaks TLS from now on, or did so from the beginning: fills s->channel. */
 void pop3_tls_began(struct session *s);
 
+/* USER's and PASS's arguments as SASLprep (RFC 4013) leaves them, malloc'ed; NULL: what is beyond
+ * ASCII is no UTF-8 or is prohibited. */
+char *pop3_prepared(struct slice text);
+/* Does message i, counted from 0, need UTF8 to be shown (RFC 6856 2.1)? */
+bool pop3_header_is_utf8(struct session *s, size_t i);
+
 void pop3_capa(struct session *s, struct slice argument);
 void pop3_user(struct session *s, struct slice argument);
 void pop3_pass(struct session *s, struct slice argument);
 void pop3_auth(struct session *s, struct slice argument);
+void pop3_utf8(struct session *s, struct slice argument);
+void pop3_lang(struct session *s, struct slice argument);
 void pop3_stls(struct session *s, struct slice argument);
 void pop3_stat(struct session *s, struct slice argument);
 void pop3_list(struct session *s, struct slice argument);

@@ -112,6 +112,10 @@ static int send_lines(struct session *s, struct message_reader *r, uint64_t body
 
 static void send_message(struct session *s, size_t i, uint64_t body_lines)
 {
+    if (!s->utf8 && pop3_header_is_utf8(s, i)) {
+        pop3_reply(s, "-ERR [UTF8] message %zu has UTF-8 in its header; say UTF8 first", i + 1);
+        return;
+    }
     struct message_reader *r = mailbox_read(s->mailbox, i);
     if (!r) {
         int error = errno;

@@ -20,6 +20,7 @@ static enum auth_status verify(void *arg, const char *user, const char *password
 
 static const enum mailbox_format formats[] = {FORMAT_MBOX, FORMAT_MAILDIR};
 static struct buf out;
+static struct login_delay *delay;      /* NULL but in the test of it */
 
 static void begin_with(enum mailbox_format format)
 {
@@ -38,7 +39,7 @@ TestSuite(pop3, .init = begin, .fini = world_end);
 /* The answers to all that the client says, the greeting left out. */
 static const char *answers(struct slice input)
 {
-    struct pop3_ctx ctx = {.config = &world_config};
+    struct pop3_ctx ctx = {.config = &world_config, .login_delay = delay};
     const char *greeting = "+OK mail.hehuan.test POP3 Postroad\r\n";
     buf_clear(&out);
     struct stream *io = stream_new_memory(input, &out);
@@ -61,7 +62,7 @@ Test(pop3, log_in)
            "+OK send PASS\r\n-ERR [AUTH] wrong user or password\r\n"
            "-ERR PASS comes right after USER\r\n"
            "+OK send PASS\r\n+OK capabilities follow\r\nTOP\r\nUSER\r\nRESP-CODES\r\nPIPELINING\r\n"
-           "EXPIRE NEVER\r\nUIDL\r\nIMPLEMENTATION Postroad\r\nAUTH-RESP-CODE\r\n.\r\n"
+           "EXPIRE NEVER\r\nUIDL\r\nIMPLEMENTATION Postroad\r\nAUTH-RESP-CODE\r\nUTF8 USER\r\nLANG\r\n.\r\n"
            "-ERR PASS comes right after USER\r\n"
            "+OK send PASS\r\n-ERR [SYS/TEMP] passwords cannot be checked now\r\n"
            LOGIN_OK("0") "-ERR USER: you are logged in\r\n" BYE);
@@ -208,4 +209,55 @@ Test(pop3, long_lines_are_not_cut)
     cr_assert_str_eq(answers(SLICE(LOGIN "RETR 1\r\n")), buf_str(&want));
     buf_free(&text);
     buf_free(&want);
+}
+
+/* --- RFC 6856, RFC 2449 6.5 ------------------------------------------------------------------- */
+
+Test(pop3, utf8_headers_are_for_those_who_asked)
+{
+    deliver("a@b.test", "Subject: gr\xc3\xbc\xc3\x9f\n\nx\n");
+    deliver("a@b.test", "Subject: gr\xfc\xdf\n\nx\n");              /* no UTF-8: it goes as it came */
+    deliver("a@b.test", "Subject: x\n\ngr\xc3\xbc\xc3\x9f\n");
+    golden(LOGIN "RETR 1\r\nTOP 1 0\r\nTOP 2 0\r\nRETR 3\r\nUTF8\r\nLIST 1\r\nQUIT\r\n",
+           LOGIN_OK("3") "-ERR [UTF8] message 1 has UTF-8 in its header; say UTF8 first\r\n"
+           "-ERR [UTF8] message 1 has UTF-8 in its header; say UTF8 first\r\n"
+           "+OK top of message follows\r\nSubject: gr\xfc\xdf\r\n\r\n.\r\n"
+           "+OK 22 octets\r\nSubject: x\r\n\r\ngr\xc3\xbc\xc3\x9f\r\n.\r\n"
+           "-ERR UTF8: you are logged in\r\n+OK 1 22\r\n" BYE);
+    golden("UTF8\r\nSTLS\r\n" LOGIN "RETR 1\r\nQUIT\r\n",
+           "+OK UTF-8 from now on\r\n-ERR STLS is not implemented\r\n" LOGIN_OK("3")
+           "+OK 22 octets\r\nSubject: gr\xc3\xbc\xc3\x9f\r\n\r\nx\r\n.\r\n" BYE);
+}
+
+Test(pop3, names_and_passwords_are_prepared)
+{
+    golden("USER t\xc3\r\nUSER t\xe2\x80\xaa\r\n"          /* no UTF-8; RFC 4013 2.3 prohibits U+202A */
+           "USER tom\r\nPASS a\xff\r\n"
+           "USER to\xc2\xadm\r\nPASS a\xc2\xa0" "b \r\nQUIT\r\n",   /* 2.1: the soft hyphen is nothing */
+           "-ERR that is no name in UTF-8\r\n-ERR that is no name in UTF-8\r\n"
+           "+OK send PASS\r\n-ERR [AUTH] wrong user or password\r\n" LOGIN_OK("0") BYE);
+}
+
+Test(pop3, languages)
+{
+    golden("LANG\r\nLANG *\r\nLANG en-GB\r\nLANG sv\r\nQUIT\r\n",
+           "+OK languages follow\r\nen English\r\n.\r\n+OK en replies are in English\r\n"
+           "+OK en replies are in English\r\n"
+           "-ERR this language is not spoken here; LANG lists those that are\r\n" BYE);
+}
+
+Test(pop3, who_logged_in_lately_must_wait)
+{
+    world_config.pop3_login_delay = 60000;
+    delay = login_delay_new(60000);
+    golden(LOGIN "QUIT\r\n", LOGIN_OK("0") BYE);
+    golden("USER tom\r\nPASS x\r\n" LOGIN "QUIT\r\n",
+           "+OK send PASS\r\n-ERR [AUTH] wrong user or password\r\n"
+           "+OK send PASS\r\n-ERR [LOGIN-DELAY] the last log-in was less than 60 s ago\r\n" BYE);
+    golden("CAPA\r\nQUIT\r\n",
+           "+OK capabilities follow\r\nTOP\r\nUSER\r\nRESP-CODES\r\nLOGIN-DELAY 60\r\n"
+           "PIPELINING\r\nEXPIRE NEVER\r\nUIDL\r\nIMPLEMENTATION Postroad\r\nAUTH-RESP-CODE\r\n"
+           "UTF8 USER\r\nLANG\r\n.\r\n" BYE);
+    login_delay_free(delay);
+    delay = NULL;
 }
