@@ -1,0 +1,29 @@
+/* envelope.h - what IMAP says of a message: ENVELOPE, BODY, BODYSTRUCTURE (RFC 9051 7.5.2).
+ *
+ * Text is appended in the syntax of FETCH responses, ready to be sent. Strings are quoted where
+ * they may be and literals where they must be ("{5}" CRLF); header text with octets above 127 is
+ * shown as it is when it is valid UTF-8 and `utf8` is set (RFC 9051 4.3, RFC 6855 3), else as a
+ * literal. */
+#ifndef REFERENCE_ENVELOPE_H
+#define REFERENCE_ENVELOPE_H
+
+#include "reference/message/mailboxes.h"
+#include "reference/message/mime.h"
+
+/* The fields of a header that ENVELOPE, SORT, THREAD and most searches want. Views into the header
+ * (folded, undecoded), of the first field of each name; p is NULL when it is not there. */
+struct envelope {
+    struct slice date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id;
+    struct slice references;     /* not in ENVELOPE; THREAD wants it */
+};
+
+void envelope_read(struct envelope *e, struct slice header);
+/* Appends "(date subject from sender reply-to to cc bcc in-reply-to message-id)". */
+void envelope_write(struct buf *out, const struct envelope *e, bool utf8);
+/* Appends the structure of part: BODY, or BODYSTRUCTURE with the extension data when `extended`. */
+void bodystructure_write(struct buf *out, const struct mime_part *part, bool extended, bool utf8);
+/* Appends s as an nstring of IMAP: NIL for p NULL, else quoted or a literal. CR, LF and NUL are
+ * never sent inside quotes; NUL is dropped (RFC 9051 4.3). */
+void imap_nstring(struct buf *out, struct slice s, bool utf8);
+
+#endif
