@@ -108,7 +108,9 @@ struct message {
     struct text from;
     struct text *to;
     size_t to_count;
-    struct text with;              /* MAIL parameters */
+    struct text with;              /* MAIL parameters; flags and date of APPEND */
+    struct text mailbox;           /* APPEND: where to */
+    bool append;
     const char *refused_at;        /* "MAIL", "RCPT", "DATA", "message"; NULL: accepted */
     struct expect *refusal;
 };

@@ -94,7 +94,7 @@ static bool read_atom(struct reader *r, struct imap_node *list, char close)
 static int read_special(struct reader *r, struct imap_node *list)
 {
     char next = r->p + 1 < r->end ? r->p[1] : ' ';
-    if (*r->p == '*' && list->count && strchr(" )]},", next)) {
+    if (*r->p == '*' && strchr(" )]},", next)) {
         r->p++;
         add(r, list, IMAP_ANY, (struct slice){0});
         return 1;
@@ -248,7 +248,7 @@ bool imap_parse(struct arena *a, struct slice response, struct imap_node *out, c
 {
     struct reader r = {.arena = a, .p = response.p, .end = response.p + response.n};
     bool ok = response.n > 0 && read_response(&r, out);
-    *why = r.why ? r.why : "an empty line";
+    *why = ok ? NULL : r.why ? r.why : "an empty line";
     return ok;
 }
 

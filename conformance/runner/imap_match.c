@@ -80,12 +80,29 @@ static bool only_text_left(const struct imap_node *data, size_t from)
     return from == data->count || data->items[from].kind == IMAP_TEXT;
 }
 
+/* What follows "..." in the pattern may begin anywhere further on. */
+static bool match_after_rest(const struct imap_node *pattern, size_t i,
+                             const struct imap_node *data, size_t from, bool whole,
+                             struct env *env)
+{
+    struct imap_node rest = {.kind = IMAP_LIST, .items = pattern->items + i,
+                             .count = pattern->count - i};
+    if (rest.count == 0)
+        return true;
+    for (size_t mark = env_mark(env); from < data->count; from++) {
+        if (match_items(&rest, data, from, whole, env))
+            return true;
+        env_forget(env, mark);
+    }
+    return false;
+}
+
 static bool match_items(const struct imap_node *pattern, const struct imap_node *data, size_t from,
                         bool whole, struct env *env)
 {
     for (size_t i = 0; i < pattern->count; i++, from++) {
         if (pattern->items[i].kind == IMAP_REST)
-            return true;
+            return match_after_rest(pattern, i + 1, data, from, whole, env);
         if (from >= data->count || !match_one(&pattern->items[i], &data->items[from], env))
             return false;
     }

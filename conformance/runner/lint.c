@@ -133,6 +133,7 @@ static void lint_steps(struct lint *l, const struct step *steps, size_t n, bool 
             check_fixture(l, step->at, m->fixture);
             use_text(l, step->at, &m->from);
             use_text(l, step->at, &m->with);
+            use_text(l, step->at, &m->mailbox);
             for (size_t k = 0; k < m->to_count; k++)
                 use_text(l, step->at, &m->to[k]);
             for (size_t k = 0; k < m->body_lines; k++)

@@ -134,8 +134,8 @@ static bool fail_item(struct judgement *j, const struct item *item, const char *
 static bool find_item(const struct item *item, const struct buf *lines, size_t n, bool imap,
                       struct env *env, bool *taken, size_t *from)
 {
-    for (size_t i = *from; i < n; i++)
-        if (!taken[i] && item_matches(item, buf_slice(&lines[i]), imap, env)) {
+    for (size_t i = *from; i < n; i++)      /* several items may speak of one response of IMAP */
+        if ((imap || !taken[i]) && item_matches(item, buf_slice(&lines[i]), imap, env)) {
             taken[i] = true;
             *from = i + 1;
             return true;

@@ -106,6 +106,35 @@ static void parse_message(struct parser *p, struct cursor *c, struct step *step,
         lex_error(c, "a message without lines; put them below, each beginning with \"| \"");
 }
 
+/* append fixture F|message to MAILBOX [with FLAGS AND DATE] */
+static void parse_append(struct parser *p, struct cursor *c, struct step *step, int indent)
+{
+    struct message *m = arena_alloc(c->arena, sizeof *m);
+    step->kind = STEP_MESSAGE;
+    step->message = m;
+    m->append = true;
+    if (lex_accept(c, "fixture"))
+        m->fixture = lex_word(c, "the name of a message");
+    else if (!lex_accept(c, "message"))
+        lex_error(c, "expected: append fixture NAME to MAILBOX, or append message to MAILBOX with "
+                     "lines \"| text\" below");
+    if (!c->failed && !lex_accept(c, "to"))
+        lex_error(c, "expected to MAILBOX");
+    const char *mailbox = c->failed ? NULL : lex_word(c, "the name of a mailbox");
+    if (mailbox)
+        text_parse(c, mailbox, mailbox + strlen(mailbox), &m->mailbox);
+    if (lex_accept(c, "with")) {
+        lex_blanks(c);
+        text_parse(c, c->p, c->p + strlen(c->p), &m->with);
+        c->p += strlen(c->p);
+    }
+    lex_end(c);
+    if (!m->fixture)
+        parse_body(p, indent, &m->body, &m->body_lines);
+    if (!c->failed && !m->fixture && !m->body_lines)
+        lex_error(c, "a message without lines; put them below, each beginning with \"| \"");
+}
+
 /* deliver fixture F|message to USER [N times]: into the inbox, by whatever way the target has. */
 bool parse_deliver(struct parser *p, struct cursor *c, int indent)
 {
@@ -199,12 +228,15 @@ static void parse_named(struct parser *p, struct cursor *c, struct step *step, i
     } else if (sender == 'C' && lex_accept(c, "send")) {
         parse_message(p, c, step, indent);
         return;
+    } else if (proto == PROTO_IMAP && sender == 'C' && lex_accept(c, "append")) {
+        parse_append(p, c, step, indent);
+        return;
     } else if (lex_accept(c, "repeat")) {
         parse_repeat(p, c, step, indent, proto, sender);
         return;
     } else {
         lex_error(c, "\"%s\" is no step; known are C: C> S: flush pause close reset half-close "
-                  "reconnect handshake starttls login auth send repeat barrier", lex_peek(c));
+                  "reconnect handshake starttls login auth send append repeat barrier", lex_peek(c));
     }
     lex_end(c);
 }

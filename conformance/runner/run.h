@@ -180,6 +180,10 @@ bool client_connect(struct actor *a, struct place at);
 struct actor *client_find(struct run *r, const char *name);
 /* submit.c: "send fixture ...", "login", "auth", "starttls" */
 bool actor_message(struct actor *a, const struct step *step);
+/* append.c: "append ..." in IMAP */
+bool actor_append(struct actor *a, const struct step *step);
+/* The octets of a step's message; false when it cannot be had: said already. */
+bool content_of(struct actor *a, const struct step *step, struct buf *out);
 bool actor_login(struct actor *a, const struct step *step);
 bool actor_auth(struct actor *a, const struct step *step);
 bool actor_handshake(struct actor *a, const struct step *step);

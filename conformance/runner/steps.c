@@ -103,7 +103,7 @@ static bool one(struct actor *a, const struct step *step)
     case STEP_AUTH:
         return actor_auth(a, step);
     case STEP_MESSAGE:
-        return actor_message(a, step);
+        return step->message->append ? actor_append(a, step) : actor_message(a, step);
     case STEP_REPEAT:
         return repeat(a, step);
     case STEP_BARRIER:

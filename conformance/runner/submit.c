@@ -30,6 +30,17 @@ static bool exchange(struct actor *a, const struct step *step, const char *line,
     return actor_expect(a, step, &e, step->source);
 }
 
+/* The same in IMAP: the line after the tag, which is the word that names the step. */
+static bool imap_exchange(struct actor *a, const struct step *step, const char *tag,
+                          const char *line, const char *word)
+{
+    struct alt alt = {.kind = ALT_STATUS, .tag = tag, .word = word, .source = word};
+    struct expect e = {.alts = &alt, .alt_count = 1, .source = tag};
+    if (a->stream)
+        stream_printf(a->stream, "%s %s\r\n", tag, line);
+    return actor_expect(a, step, &e, step->source);
+}
+
 static bool offered(struct actor *a, const char *keyword, const char *argument)
 {
     struct slice rest = buf_slice(&a->keywords), line, word;
@@ -112,6 +123,8 @@ bool actor_handshake(struct actor *a, const struct step *step)
     bool command = step->kind == STEP_STARTTLS && a->role == 'C';
     if (command && a->proto == PROTO_POP3 && !exchange(a, step, "STLS", "+OK", "+OK to STLS"))
         return false;
+    if (command && a->proto == PROTO_IMAP && !imap_exchange(a, step, "starttls", "STARTTLS", "OK"))
+        return false;
     if (command && a->proto == PROTO_SMTP &&
         !exchange(a, step, "STARTTLS", "220", "220 to STARTTLS"))
         return false;
@@ -171,12 +184,10 @@ bool actor_login(struct actor *a, const struct step *step)
         return ok;
     }
     if (a->proto == PROTO_IMAP) {
-        struct imap_alts { struct alt alt[2]; } t = {{{.kind = ALT_STATUS, .tag = "login",
-            .word = step->tls.fails ? "NO" : "OK", .source = step->tls.fails ? "NO" : "OK"}}};
-        struct expect e = {.alts = t.alt, .alt_count = 1, .source = "LOGIN"};
-        if (a->stream)
-            stream_printf(a->stream, "login LOGIN \"%s\" \"%s\"\r\n", step->user, password);
-        return actor_expect(a, step, &e, step->source);
+        char *line = xasprintf("LOGIN \"%s\" \"%s\"", step->user, password);
+        ok = imap_exchange(a, step, "login", line, step->tls.fails ? "NO" : "OK");
+        free(line);
+        return ok;
     }
     return actor_ready(a, step) &&
            auth_plain(a, step, step->user, password, step->tls.fails ? "5xx" : "235");
@@ -256,7 +267,7 @@ static void add_stuffed(struct buf *out, struct slice content)
     buf_add_str(out, ".\r\n");
 }
 
-static bool content_of(struct actor *a, const struct step *step, struct buf *out)
+bool content_of(struct actor *a, const struct step *step, struct buf *out)
 {
     const struct message *m = step->message;
     struct buf error = {0};

@@ -48,7 +48,7 @@ void run_note(struct run *r, const char *actor, const char *fmt, ...)
     buf_free(&b);
 }
 
-enum { SHOW_LINE = 400, SHOW_LINES = 60 };     /* octets of a line, lines of one entry */
+enum { SHOW_LINE = 1200, SHOW_LINES = 60 };     /* octets of a line, lines of one entry */
 
 static void show_prefix(struct buf *out, int64_t us, const char *actor, const char *arrow)
 {
