@@ -17,13 +17,15 @@ static const struct { const char *name; uint16_t port; } services[SERVICE_KINDS]
     [SERVICE_POP3] = {"pop3", 110},
     [SERVICE_SUBMISSIONS] = {"submissions", 465},
     [SERVICE_POP3S] = {"pop3s", 995},
+    [SERVICE_IMAP] = {"imap", 143},
+    [SERVICE_IMAPS] = {"imaps", 993},
 };
 
 const char *config_service_name(enum service_kind kind) { return services[kind].name; }
 
 bool config_is_implicit_tls(enum service_kind kind)
 {
-    return kind == SERVICE_SUBMISSIONS || kind == SERVICE_POP3S;
+    return kind == SERVICE_SUBMISSIONS || kind == SERVICE_POP3S || kind == SERVICE_IMAPS;
 }
 
 bool config_is_submission(enum service_kind kind)
@@ -127,7 +129,7 @@ static void read_listeners(struct config *c, cfg_t *cfg, struct buf *errors)
         if (kind < 0) {
             buf_printf(errors,
                        "%s: listen %s: there is no such service; write smtp, submission, "
-                       "submissions, pop3, pop3s or lmtp\n",
+                       "submissions, pop3, pop3s, imap, imaps or lmtp\n",
                        c->path, cfg_title(sec));
             continue;
         }
@@ -145,7 +147,8 @@ static void read_listeners(struct config *c, cfg_t *cfg, struct buf *errors)
     }
     if (cfg_size(cfg, "listen") == 0) {
         static const enum service_kind standard[] = {SERVICE_SMTP, SERVICE_SUBMISSION, SERVICE_POP3,
-                                                     SERVICE_SUBMISSIONS, SERVICE_POP3S};
+                                                     SERVICE_IMAP, SERVICE_SUBMISSIONS,
+                                                     SERVICE_POP3S, SERVICE_IMAPS};
         for (size_t i = 0; i < sizeof standard / sizeof *standard; i++) {
             if (config_is_implicit_tls(standard[i]) && !c->tls_certificate)
                 continue;
@@ -218,6 +221,7 @@ static void read_auth(struct config *c, cfg_t *cfg)
     c->auth_smtp = cfg_getbool(auth, "smtp");
     c->auth_plain_without_tls = cfg_getbool(auth, "plain-without-tls");
     c->auth_pop3_needs_tls = !cfg_getbool(auth, "pop3-user-without-tls");
+    c->auth_imap_login_without_tls = cfg_getbool(auth, "imap-login-without-tls");
     c->auth_anonymous = copy_or_null(cfg_getstr(auth, "anonymous"));
 
     const char *relay = cfg_getstr(cfg_getsec(cfg, "relay"), "tls");
@@ -277,7 +281,7 @@ static void read_numbers(struct config *c, cfg_t *cfg)
         {"command", &c->timeout_command}, {"connect", &c->timeout_connect},
         {"greeting", &c->timeout_greeting}, {"mail", &c->timeout_mail}, {"rcpt", &c->timeout_rcpt},
         {"data", &c->timeout_data}, {"block", &c->timeout_block}, {"end", &c->timeout_end},
-        {"pop3", &c->timeout_pop3}, {"stop", &c->timeout_stop},
+        {"pop3", &c->timeout_pop3}, {"imap", &c->timeout_imap}, {"stop", &c->timeout_stop},
     };
     for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++)
         *timeouts[i].where = conf_duration_ms(t, timeouts[i].key);

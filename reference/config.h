@@ -14,6 +14,8 @@ enum service_kind {
     SERVICE_POP3,        /* port 110 */
     SERVICE_SUBMISSIONS, /* port 465: submission, TLS from the first octet (RFC 8314 3.3) */
     SERVICE_POP3S,       /* port 995: POP3, TLS from the first octet (RFC 8314 3.2) */
+    SERVICE_IMAP,        /* port 143 */
+    SERVICE_IMAPS,       /* port 993: IMAP, TLS from the first octet (RFC 8314 3.2) */
     SERVICE_KINDS
 };
 
@@ -85,6 +87,7 @@ struct config {
     int64_t timeout_connect, timeout_greeting, timeout_mail, timeout_rcpt, timeout_data,
         timeout_block, timeout_end;   /* client */
     int64_t timeout_pop3;             /* RFC 1939 3: at least 10 min */
+    int64_t timeout_imap;             /* RFC 9051 5.4: at least 30 min */
     int64_t timeout_stop;             /* a role may finish its work for so long after SIGTERM */
 
     char *event_log;                  /* JSON lines; NULL: none */
@@ -97,6 +100,7 @@ struct config {
     bool auth_smtp;                   /* AUTH on port 25 too */
     bool auth_plain_without_tls;      /* passwords in plain text may be sent in plain text */
     bool auth_pop3_needs_tls;         /* POP3's USER and PASS are refused without TLS */
+    bool auth_imap_login_without_tls; /* IMAP's LOGIN is legal without TLS */
     char *auth_anonymous;             /* the account of ANONYMOUS; NULL: not offered */
     enum relay_tls relay_tls;
 };
@@ -109,7 +113,7 @@ void config_free(struct config *c);
  * ... One line each, with the remedy, into *errors; what is legal but unwise into *warnings.
  * False when there are errors. */
 bool config_check_surroundings(const struct config *c, struct buf *errors, struct buf *warnings);
-/* "smtp", "submission", "lmtp", "pop3", "submissions", "pop3s" */
+/* "smtp", "submission", "lmtp", "pop3", "submissions", "pop3s", "imap", "imaps" */
 const char *config_service_name(enum service_kind kind);
 /* Is TLS spoken there from the first octet (RFC 8314 3)? */
 bool config_is_implicit_tls(enum service_kind kind);

@@ -84,6 +84,7 @@ static void check_timeouts(const struct config *c, struct buf *warnings)
         {"timeouts block", c->timeout_block, 3 * MINUTE, "RFC 5321 4.5.3.2.5"},
         {"timeouts end", c->timeout_end, 10 * MINUTE, "RFC 5321 4.5.3.2.6"},
         {"timeouts pop3", c->timeout_pop3, 10 * MINUTE, "RFC 1939 3"},
+        {"timeouts imap", c->timeout_imap, 30 * MINUTE, "RFC 9051 5.4"},
         {"retry expire", c->expire, 4 * (int64_t)DAY, "RFC 5321 4.5.4.1"},
     };
     for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++)
@@ -103,6 +104,11 @@ static void check_tls(const struct config *c, struct buf *errors, struct buf *wa
             buf_printf(warnings,
                        "%s: others than its owner may read or write the key; chmod 600 %s\n",
                        c->tls_key, c->tls_key);
+        if (c->auth_imap_login_without_tls)
+            buf_printf(warnings,
+                       "%s: auth imap-login-without-tls lets IMAP passwords pass in clear text; set "
+                       "it to false (RFC 9051 11.1)\n",
+                       c->path);
         if (!c->auth_pop3_needs_tls)
             buf_printf(warnings,
                        "%s: auth pop3-user-without-tls lets POP3 passwords pass in clear text; set "

@@ -168,7 +168,8 @@ static cfg_opt_t relay_keys[] = {
 static cfg_opt_t auth_keys[] = {
     CFG_STR_LIST("mechanisms", "{\"PLAIN\", \"LOGIN\", \"EXTERNAL\"}", CFGF_NONE),
     CFG_BOOL("smtp", cfg_false, CFGF_NONE), CFG_BOOL("plain-without-tls", cfg_false, CFGF_NONE),
-    CFG_BOOL("pop3-user-without-tls", cfg_true, CFGF_NONE), CFG_STR("anonymous", "", CFGF_NONE),
+    CFG_BOOL("pop3-user-without-tls", cfg_true, CFGF_NONE),
+    CFG_BOOL("imap-login-without-tls", cfg_false, CFGF_NONE), CFG_STR("anonymous", "", CFGF_NONE),
     CFG_END(),
 };
 static cfg_opt_t retry_keys[] = {
@@ -190,7 +191,7 @@ static cfg_opt_t timeout_keys[] = {
     CFG_STR("greeting", "5m", CFGF_NONE), CFG_STR("mail", "5m", CFGF_NONE),
     CFG_STR("rcpt", "5m", CFGF_NONE), CFG_STR("data", "2m", CFGF_NONE),
     CFG_STR("block", "3m", CFGF_NONE), CFG_STR("end", "10m", CFGF_NONE),
-    CFG_STR("pop3", "10m", CFGF_NONE), CFG_STR("stop", "10s", CFGF_NONE), CFG_END(),
+    CFG_STR("pop3", "10m", CFGF_NONE), CFG_STR("imap", "30m", CFGF_NONE), CFG_STR("stop", "10s", CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t tls_keys[] = {
     CFG_STR("certificate", "", CFGF_NONE), CFG_STR("key", "", CFGF_NONE),

@@ -48,7 +48,8 @@ static struct master {
 
 /* What is stopped after what: first those who take mail in, last the one whom all ask. */
 static const int stop_rank[ROLES] = {
-    [ROLE_SMTPD] = 0, [ROLE_POP3D] = 0, [ROLE_QUEUE] = 1, [ROLE_MDA] = 2, [ROLE_AUTH] = 3};
+    [ROLE_SMTPD] = 0, [ROLE_POP3D] = 0, [ROLE_IMAPD] = 0, [ROLE_QUEUE] = 1, [ROLE_MDA] = 2,
+    [ROLE_AUTH] = 3};
 
 static void say_lines(const struct buf *errors)
 {

@@ -8,7 +8,7 @@
 
 #include "reference/roles.h"
 
-enum role { ROLE_AUTH, ROLE_QUEUE, ROLE_MDA, ROLE_SMTPD, ROLE_POP3D, ROLES };
+enum role { ROLE_AUTH, ROLE_QUEUE, ROLE_MDA, ROLE_SMTPD, ROLE_POP3D, ROLE_IMAPD, ROLES };
 
 const char *role_name(enum role r);
 

@@ -30,9 +30,15 @@ static const struct {
     [ROLE_MDA] = {"mda", mda_main},
     [ROLE_SMTPD] = {"smtpd", smtpd_main},
     [ROLE_POP3D] = {"pop3d", pop3d_main},
+    [ROLE_IMAPD] = {"imapd", imapd_main},
 };
 
 const char *role_name(enum role r) { return roles[r].name; }
+
+static bool touches_mailboxes(enum role r)
+{
+    return r == ROLE_MDA || r == ROLE_POP3D || r == ROLE_IMAPD;
+}
 
 static const char *user_of(enum role r, const struct config *c)
 {
@@ -41,6 +47,7 @@ static const char *user_of(enum role r, const struct config *c)
         return c->auth_user;
     case ROLE_MDA:
     case ROLE_POP3D:
+    case ROLE_IMAPD:
         return c->mda_user;
     default:
         return c->user;
@@ -56,7 +63,7 @@ bool role_users_exist(const struct config *c, struct buf *errors)
         const char *user = user_of((enum role)r, c);
         if (!user || getpwnam(user))
             continue;
-        if (r != ROLE_SMTPD && r != ROLE_POP3D)   /* the same users as queue and mda */
+        if (r != ROLE_SMTPD && r != ROLE_POP3D && r != ROLE_IMAPD)   /* the same users as queue and mda */
             buf_printf(errors,
                        "%s: there is no system user %s for %s; make it (useradd --system "
                        "--no-create-home --shell /usr/sbin/nologin %s) or name another\n",
@@ -87,7 +94,7 @@ static void become(enum role r, const char *user)
     int count = sizeof groups / sizeof *groups - 1;
     if (getgrouplist(user, gid, groups, &count) < 0)
         die(EX_NOPERM, "%s: user %s is in too many groups", roles[r].name, user);
-    bool mailboxes = r == ROLE_MDA || r == ROLE_POP3D;
+    bool mailboxes = touches_mailboxes(r);
     const struct group *mail = mailboxes ? getgrnam("mail") : NULL;
     if (mail)
         groups[count++] = mail->gr_gid;
@@ -112,7 +119,7 @@ static void drop_privileges(enum role r, const struct config *c)
         die(EX_NOPERM, "%s: cannot set no_new_privs: %s", roles[r].name, strerror(errno));
     if (r == ROLE_AUTH)           /* no passwords in a core file */
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    umask(r == ROLE_MDA || r == ROLE_POP3D ? 007 : 077);
+    umask(touches_mailboxes(r) ? 007 : 077);
 }
 
 static void restrict_files(enum role r, const struct config *c)
@@ -125,7 +132,7 @@ static void restrict_files(enum role r, const struct config *c)
         folders[n++] = dirname(log);
     if (r == ROLE_SMTPD || r == ROLE_QUEUE)
         folders[n++] = c->spool;
-    if (r == ROLE_MDA || r == ROLE_POP3D)
+    if (touches_mailboxes(r))
         folders[n++] = c->mail_dir;
     if (c->landlock && !sandbox_writes(folders, &why) && sandbox_available(&why))
         event("master.sandbox-failed", EV_STR("role", roles[r].name), EV_STR("why", why));
@@ -148,7 +155,7 @@ static void close_others(enum role r, const struct listener_set *l, const int ow
 static void read_keys(enum role r, const struct config *c)
 {
     struct buf errors = {0};
-    if ((r == ROLE_SMTPD || r == ROLE_POP3D) && !tls_server_prepare(c, &errors))
+    if ((r == ROLE_SMTPD || r == ROLE_POP3D || r == ROLE_IMAPD) && !tls_server_prepare(c, &errors))
         die(EX_CONFIG, "%s", buf_str(&errors));
     buf_free(&errors);
 }

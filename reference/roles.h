@@ -15,6 +15,7 @@ int queue_main(const struct config *c, const struct role_listener *l,
                size_t n); /* l: wake-up socket */
 int mda_main(const struct config *c, const struct role_listener *l, size_t n);
 int pop3d_main(const struct config *c, const struct role_listener *l, size_t n);
+int imapd_main(const struct config *c, const struct role_listener *l, size_t n);
 
 /* Set by the role's SIGTERM handler (installed by the master after the fork): the role polls
  * roles_stopping() or hands its service to roles_stop_service(). */

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pathlib
+import imaplib
 import poplib
 import shutil
 import signal
@@ -67,7 +68,7 @@ class Postroad:
         self.events_path = self.dir / "events.json"
         self.conf = self.dir / "postroad.conf"
         self.stderr_path = self.dir / "stderr"
-        self.smtp_port, self.submission_port, self.pop3_port = free_ports(3)
+        self.smtp_port, self.submission_port, self.pop3_port, self.imap_port = free_ports(4)
         self.lmtp_socket = self.spool / "run" / "lmtp"
         self.hostname = hostname
         self.check_deaths = check_deaths
@@ -96,6 +97,7 @@ mailboxes {{ path = "{self.mail}"  format = "{format}" }}
 listen smtp {{ address = {{"127.0.0.1"}}  port = {self.smtp_port} }}
 listen submission {{ address = {{"127.0.0.1"}}  port = {self.submission_port} }}
 listen pop3 {{ address = {{"127.0.0.1"}}  port = {self.pop3_port} }}
+listen imap {{ address = {{"127.0.0.1"}}  port = {self.imap_port} }}
 dns {{ servers = {{"{nameserver}"}}  timeout = "500ms"  tries = 1 }}
 retry {{ {retry} }}
 log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"} }}
@@ -248,6 +250,9 @@ log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"}
 
     def pop3(self, timeout=10):
         return poplib.POP3("127.0.0.1", self.pop3_port, timeout)
+
+    def imap(self, timeout=10):
+        return imaplib.IMAP4("127.0.0.1", self.imap_port, timeout)
 
     def connect(self, port=None, timeout=10):
         """A plain connection with .sendall and .makefile, to the SMTP port when none is given."""

@@ -48,7 +48,7 @@ Test(config, defaults)
     cr_expect_str_eq(c->auth_socket, "/var/spool/postroad/run/auth");
     cr_expect_str_eq(c->queue_socket, "/var/spool/postroad/run/queue");
     cr_expect_str_eq(c->mda_socket, "unix:/var/spool/postroad/run/lmtp");
-    cr_expect_eq(c->listener_count, 7);   /* smtp, submission, pop3 on both families, lmtp */
+    cr_expect_eq(c->listener_count, 9);   /* smtp, submission, pop3, imap on both families, lmtp */
     cr_expect_eq(c->smtp_port, 25);
     cr_expect_eq(c->retry_min, 5 * 60 * 1000);
     cr_expect_eq(c->expire, 5ll * 86400 * 1000);
@@ -67,6 +67,7 @@ Test(config, security_defaults)
     struct config *c = good(HOST);
     cr_expect_null(c->tls_certificate);
     cr_expect_null(c->auth_anonymous);
+    cr_expect(!c->auth_imap_login_without_tls && c->timeout_imap == 30 * 60 * 1000);
     cr_expect(!c->auth_smtp && !c->auth_plain_without_tls && !c->auth_pop3_needs_tls);
     cr_expect_eq(c->auth_mechanisms.n, 3);
     cr_expect_eq(c->relay_tls, RELAY_TLS_OPPORTUNISTIC);
@@ -79,15 +80,17 @@ Test(config, security_given)
 {
     struct config *c = good(HOST CERTIFICATE
                             "auth { mechanisms = {\"scram-sha-256\", \"PLAIN\"} smtp = true\n"
-                            "plain-without-tls = true pop3-user-without-tls = false\n"
+                            "plain-without-tls = true pop3-user-without-tls = false "
+                            "imap-login-without-tls = true\n"
                             "anonymous = \"guest\" }\n"
                             "relay { tls = \"require\" }\n");
     cr_expect(strstr(c->tls_certificate, "/tmp/c.pem") == c->tls_certificate);
     cr_expect_str_eq(c->tls_client_ca, "/ca.pem");
+    cr_expect(c->auth_imap_login_without_tls);
     cr_expect(c->auth_smtp && c->auth_plain_without_tls && c->auth_pop3_needs_tls);
     cr_expect_str_eq(c->auth_anonymous, "guest");
     cr_expect_eq(c->relay_tls, RELAY_TLS_REQUIRE);
-    cr_expect_eq(c->listener_count, 11);   /* submissions and pop3s too, and lmtp */
+    cr_expect_eq(c->listener_count, 15);   /* submissions, pop3s, imaps too, and lmtp */
     config_free(c);
 }
 

@@ -1,0 +1,70 @@
+/* capability.c - what is offered, and when (RFC 9051 7.2.2). */
+#include "reference/imapd/session.h"
+
+struct capability {
+    const char *name;              /* as sent; NULL: not offered */
+    const char *section;
+    bool (*when)(const struct session *s);    /* NULL: always */
+    const char *absent;            /* the name of what is not offered */
+};
+
+bool imap_login_allowed(const struct session *s)
+{
+    return s->config->auth_imap_login_without_tls || stream_is_tls(s->io);
+}
+
+static bool is_stranger(const struct session *s) { return s->state == STRANGER; }
+static bool is_known(const struct session *s) { return s->state != STRANGER; }
+
+static bool offers_starttls(const struct session *s)
+{
+    return s->ctx->tls && is_stranger(s) && !stream_is_tls(s->io);
+}
+
+static bool login_disabled(const struct session *s)
+{
+    return is_stranger(s) && !imap_login_allowed(s);
+}
+
+/* Strangers are told what they need to become known; the answer to their log-in tells the rest. */
+static const struct capability capabilities[] = {
+    {"IMAP4rev1", "RFC 3501", NULL, NULL},
+    {"LITERAL+", "RFC 7888", NULL, NULL},
+    {"SASL-IR", "RFC 4959", NULL, NULL},
+    {"ID", "RFC 2971", NULL, NULL},
+    {"ENABLE", "RFC 5161", NULL, NULL},
+    {"STARTTLS", "RFC 3501 6.2.1", offers_starttls, NULL},
+    {"LOGINDISABLED", "RFC 3501 6.2.3", login_disabled, NULL},
+    {NULL, "RFC 4314", is_known, "ACL"},
+    {NULL, "RFC 5464", is_known, "METADATA"},
+    {NULL, "RFC 5465", is_known, "NOTIFY"},
+    {NULL, "RFC 4469", is_known, "CATENATE"},
+    {NULL, "RFC 5267", is_known, "CONTEXT"},
+    {NULL, "RFC 8970", is_known, "PREVIEW"},
+    {NULL, "RFC 8508", is_known, "REPLACE"},
+    {NULL, "RFC 9394", is_known, "PARTIAL"},
+    {NULL, "RFC 9586", is_known, "UIDONLY"},
+};
+
+/* " AUTH=PLAIN AUTH=..." while the client is a stranger. */
+static void add_mechanisms(const struct session *s, struct buf *out)
+{
+    struct buf names = {0};
+    if (s->accounts->sasl && is_stranger(s))
+        sasl_mechanisms(s->config, &s->channel, &names);
+    struct slice rest = buf_slice(&names), name;
+    while (slice_word(&rest, &name))
+        buf_printf(out, " AUTH=%.*s", SLICE_ARG(name));
+    buf_free(&names);
+}
+
+void imap_capabilities(const struct session *s, struct buf *out)
+{
+    buf_add_str(out, "CAPABILITY");
+    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++) {
+        const struct capability *c = &capabilities[i];
+        if (c->name && (!c->when || c->when(s)))
+            buf_printf(out, " %s", c->name);
+    }
+    add_mechanisms(s, out);
+}
