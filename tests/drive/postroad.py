@@ -9,10 +9,10 @@ The fixture `postroad` (conftest.py) gives a function that starts servers and st
 end of the test, checking that none of their processes died on the way.
 """
 import contextlib
+import imaplib
 import json
 import os
 import pathlib
-import imaplib
 import poplib
 import shutil
 import signal

@@ -13,7 +13,7 @@ import pytest
 
 from postroad import POSTROAD, free_ports, wait_for
 
-ROLES = {"auth", "queue", "mda", "smtpd", "pop3d"}
+ROLES = {"auth", "queue", "mda", "smtpd", "pop3d", "imapd"}
 
 
 def greeting(port):
@@ -42,7 +42,7 @@ def test_one_process_a_role_and_a_clean_end(postroad):
     stopped = [e["role"] for e in server.events("master.role-stopped")]
     assert set(stopped) == ROLES
     # Who takes mail in stops first, who is asked by all stops last.
-    assert stopped[-1] == "auth" and set(stopped[:2]) == {"smtpd", "pop3d"}
+    assert stopped[-1] == "auth" and set(stopped[:3]) == {"smtpd", "pop3d", "imapd"}
     assert server.events("master.stopped")
     assert "master.pid" in {f.name for f in (server.spool / "run").iterdir()}
     assert not {"auth", "queue", "lmtp"} & {f.name for f in (server.spool / "run").iterdir()}
@@ -250,7 +250,7 @@ def test_privileges_of_each_role(postroad):
     assert attempt(pids["smtpd"], server.spool / "incoming/x", flags)
     assert not attempt(pids["smtpd"], server.mail / "x", flags)
     assert attempt(pids["mda"], server.mail / "y", flags)
-    for role in "mda", "pop3d":
+    for role in "mda", "pop3d", "imapd":
         assert not attempt(pids[role], server.spool / "incoming/y", flags)
         assert not attempt(pids[role], server.spool / "active", "O_RDONLY")
     # Nobody but auth reads the users file.
