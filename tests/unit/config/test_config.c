@@ -155,7 +155,7 @@ Test(config, errors_name_line_and_remedy)
     refused(HOST "retry { min = \"2h\" max = \"1h\" }\n", "min is longer than max", "make max");
     refused(HOST "listen smtp { port = 70000 }\n", ":2:", "port");
     refused(HOST "listen smtp { address = {\"mail.test\"} }\n", ":2:", "address");
-    refused(HOST "listen nntp { }\n", "listen imap: there is no such service", "write smtp");
+    refused(HOST "listen nntp { }\n", "listen nntp: there is no such service", "write smtp");
     refused(HOST "listen smtp { }\nlisten smtp { }\n", ":3:", "smtp");
     refused(HOST "relay-from = {\"10.0.0.0/33\"}\n", ":2:", "/24");
     refused(HOST "mailboxes { format = \"mbx\" }\n", ":2:", "\"mbox\" or \"maildir\"");
