@@ -19,7 +19,7 @@
  *   size 00000000000000004096       octets after the empty line; zeros until complete
  *   dots 0                          1: some line begins with a dot (RFC 5321 4.5.2)
  *   octets 7                        8: some octet is over 127
- *   body 7BIT|8BITMIME              what the client declared (RFC 6152)
+ *   body 7BIT|8BITMIME|BINARYMIME   what the client declared (RFC 6152, RFC 3030)
  *   protocol ESMTP
  *   client 198.51.100.7
  *   helo client.magedu.test
@@ -58,6 +58,7 @@ struct envelope {
     bool dots;                   /* some line begins with a dot */
     bool high_octets;            /* some octet is over 127 */
     bool eight_bit;              /* BODY=8BITMIME */
+    bool binary;                 /* BODY=BINARYMIME: no lines at all (RFC 3030) */
     char *protocol;              /* SMTP, ESMTP, LMTP, local (RFC 3848 keywords) */
     char *client;                /* address text */
     char *helo;

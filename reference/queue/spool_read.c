@@ -119,7 +119,8 @@ static bool read_line(struct envelope *e, struct slice word, struct slice value,
         return read_digit(value, '7', '8', &e->high_octets);
     if (slice_eq_str(word, "body")) {
         e->eight_bit = slice_eq_str(value, "8BITMIME");
-        return e->eight_bit || slice_eq_str(value, "7BIT");
+        e->binary = slice_eq_str(value, "BINARYMIME");
+        return e->eight_bit || e->binary || slice_eq_str(value, "7BIT");
     }
     if (slice_eq_str(word, "protocol"))
         return read_text(value, &e->protocol);

@@ -71,6 +71,11 @@ static bool addresses_clean(const struct envelope *e)
     return true;
 }
 
+static const char *body_name(const struct envelope *e)
+{
+    return e->binary ? "BINARYMIME" : e->eight_bit ? "8BITMIME" : "7BIT";
+}
+
 static void add_head(struct queue_writer *w, const struct envelope *e)
 {
     static const char *const words[] = {"todo", "done", "fail"};
@@ -83,7 +88,7 @@ static void add_head(struct queue_writer *w, const struct envelope *e)
     w->dots_at = (int64_t)b->len;
     buf_add_str(b, "1\noctets ");
     w->octets_at = (int64_t)b->len;
-    buf_printf(b, "8\nbody %s\n", e->eight_bit ? "8BITMIME" : "7BIT");
+    buf_printf(b, "8\nbody %s\n", body_name(e));
     add_value(b, "protocol", e->protocol);
     add_value(b, "client", e->client);
     add_value(b, "helo", e->helo);

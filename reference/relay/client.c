@@ -83,6 +83,10 @@ static void read_keywords(struct client *cl)
             cl->pipelining = true;
         } else if (slice_ieq_str(word, "8BITMIME")) {
             cl->eight_bit = true;
+        } else if (slice_ieq_str(word, "CHUNKING")) {
+            cl->chunking = true;
+        } else if (slice_ieq_str(word, "BINARYMIME")) {
+            cl->binary = true;
         } else if (slice_ieq_str(word, "SMTPUTF8")) {
             cl->utf8 = true;
         } else if (slice_ieq_str(word, "STARTTLS")) {
@@ -107,6 +111,7 @@ static bool hello(struct client *cl, const char *verb)
 bool client_hello(struct client *cl)
 {
     cl->pipelining = cl->size = cl->eight_bit = cl->utf8 = cl->starttls = false;
+    cl->chunking = cl->binary = false;
     cl->size_limit = 0;
     if (!hello(cl, cl->lmtp ? "LHLO" : "EHLO"))
         return false;

@@ -31,6 +31,7 @@ struct relay_message {
     const char *id;
     const char *reverse_path;
     bool eight_bit;              /* BODY=8BITMIME was declared */
+    bool binary;                 /* BODY=BINARYMIME was */
     bool high_octets;            /* there are octets over 127 */
     bool dots;                   /* there are lines that begin with a dot */
     int fd;                      /* the message is size octets of this file from offset on */
@@ -48,7 +49,7 @@ struct client {
     char *host;                  /* name as the route has it */
     char address[64];
     const char *id;              /* of the message at hand, for events; borrowed */
-    bool pipelining, size, eight_bit, utf8, starttls; /* what EHLO offered */
+    bool pipelining, size, eight_bit, chunking, binary, utf8, starttls; /* what EHLO offered */
     uint64_t size_limit;         /* 0: none was told */
     SSL_CTX *tls;                /* for STARTTLS; NULL: not to be used; borrowed */
     bool tls_failed;             /* STARTTLS was agreed on, but came to nothing */

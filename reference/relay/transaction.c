@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "reference/relay/client_internal.h"
+#include "reference/relay/convert.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,17 +14,20 @@
  * windows, or both sides would wait for the other for ever. */
 #define PIPELINE_MAX 64
 #define CHUNK 65536
+#define PIECE (1 << 20)           /* of a message that goes by BDAT */
 
 struct transaction {
     struct client *cl;
-    const struct relay_message *m;
+    const struct relay_message *m; /* as it was given, or converted */
+    struct relay_message converted;
     struct relay_recipient **r;  /* those that take part */
     size_t n;
     size_t sent, answered;       /* commands: 0 MAIL, 1..n RCPT, n + 1 DATA */
     size_t accepted;
     bool farewell;               /* 421 instead of an answer to MAIL */
     bool ended;                  /* no more commands; only replies are awaited */
-    bool data_open;              /* 354: the server waits for a message */
+    bool data_open;              /* the server waits for a message */
+    bool chunk;                  /* it goes by BDAT (RFC 3030), without DATA and its 354 */
 };
 
 static enum verdict verdict_of(const struct reply *reply)
@@ -78,6 +82,32 @@ static bool has_high_octet(const char *s)
     return false;
 }
 
+/* RFC 6152 3: 8-bit content goes to servers with 8BITMIME only; RFC 3030 3: binary content to those
+ * with BINARYMIME. For others the message is converted, or refused when that cannot be. */
+static bool convert(struct transaction *t)
+{
+    const struct client *cl = t->cl;
+    const char *why = NULL;
+    bool to_7bit = t->m->high_octets && !cl->eight_bit;
+    bool to_lines = t->m->binary && !(cl->chunking && cl->binary);
+    if (!to_7bit && !to_lines)
+        return true;
+    enum downgrade_to to = cl->eight_bit ? DOWNGRADE_TO_LINES : DOWNGRADE_TO_7BIT;
+    enum downgrade_result result = relay_convert(cl->c, t->m, to, &t->converted, &why);
+    if (result == DOWNGRADE_OK) {
+        t->m = &t->converted;
+        return true;
+    }
+    char *text = xasprintf("the server does not take %s content, and it cannot be converted: %s",
+                           to_lines ? "binary" : "8-bit", why);
+    for (size_t i = 0; i < t->n; i++)
+        recipient_settle(t->r[i], t->m,
+                         result == DOWNGRADE_IMPOSSIBLE ? VERDICT_FAIL : VERDICT_DEFER,
+                         result == DOWNGRADE_IMPOSSIBLE ? "5.6.3" : "4.3.1", text, cl);
+    free(text);
+    return false;
+}
+
 /* What can be known before a word is said. */
 static bool server_can_take(struct transaction *t)
 {
@@ -85,11 +115,10 @@ static bool server_can_take(struct transaction *t)
     bool utf8 = has_high_octet(t->m->reverse_path);
     for (size_t i = 0; i < t->n; i++)
         utf8 |= has_high_octet(t->r[i]->to);
+    if (!convert(t))
+        return false;
     if (cl->size_limit && (uint64_t)t->m->size > cl->size_limit)
         refuse_all(t, "5.3.4", "message larger than this server takes"); /* RFC 1870 6.1 */
-    else if (t->m->high_octets && !cl->eight_bit)
-        /* RFC 6152 3: not to be sent to a server without 8BITMIME. */
-        refuse_all(t, "5.6.3", "message has 8-bit content and the server takes 7-bit only");
     else if (utf8)
         /* RFC 6531 3.1: such addresses need SMTPUTF8, which this client does not speak. */
         refuse_all(t, "5.6.7", "address is not ASCII");
@@ -106,7 +135,9 @@ static void send_mail(struct transaction *t)
     if (cl->size)
         buf_printf(&line, " SIZE=%lld", (long long)t->m->size);
     /* RFC 5321 2.4: the label says that the content is MIME, which only its sender knows. */
-    if (cl->eight_bit && t->m->eight_bit)
+    if (t->m->binary)
+        buf_add_str(&line, " BODY=BINARYMIME");
+    else if (cl->eight_bit && t->m->eight_bit)
         buf_add_str(&line, " BODY=8BITMIME");
     buf_add_str(&line, "\r\n");
     client_command(t->cl, buf_str(&line));
@@ -191,12 +222,15 @@ static bool read_answer(struct transaction *t)
     return !cl->broken;
 }
 
+/* MAIL, RCPTs, and DATA where that is used. */
+static size_t command_count(const struct transaction *t) { return t->n + (t->chunk ? 1 : 2); }
+
 /* The envelope. False when the connection is of no more use. */
 static bool exchange(struct transaction *t)
 {
     size_t window = t->cl->pipelining ? PIPELINE_MAX : 1;
     for (;;) {
-        while (!t->ended && t->sent - t->answered < window && t->sent < t->n + 2) {
+        while (!t->ended && t->sent - t->answered < window && t->sent < command_count(t)) {
             /* Once all replies are in, nobody accepted means that there is nothing to send. */
             if (t->sent == t->n + 1 && t->answered == t->sent && t->accepted == 0)
                 t->ended = true;
@@ -228,6 +262,24 @@ static void write_stuffed(struct stream *s, struct slice text, char last)
         text = slice_sub(text, from + 1, text.n);
         last = '.';
     }
+}
+
+/* The whole message as one chunk, to the octet. Now that all replies to RCPT are in, more would
+ * gain nothing. */
+static bool send_chunk(struct transaction *t)
+{
+    const struct relay_message *m = t->m;
+    struct stream *s = t->cl->s;
+    char *line = xasprintf("BDAT %lld LAST\r\n", (long long)m->size);
+    client_command(t->cl, line);
+    free(line);
+    stream_set_timeout(s, t->cl->c->timeout_block);   /* of each piece */
+    for (int64_t at = 0; at < m->size; at += PIECE) {
+        int64_t n = m->size - at < PIECE ? m->size - at : PIECE;
+        if (stream_send_file(s, m->fd, m->offset + at, n) != IO_OK)
+            return false;
+    }
+    return stream_flush(s) == IO_OK;
 }
 
 /* The message. False when it could not be read from the disk or not be written. */
@@ -273,7 +325,7 @@ static bool send_content(struct transaction *t)
 static bool finish(struct transaction *t)
 {
     struct client *cl = t->cl;
-    if (!send_content(t)) {
+    if (!(t->chunk ? send_chunk(t) : send_content(t))) {
         /* Unfinished: the server must not take what it has for the whole, so no dot is sent. */
         cl->reply.code = 0;
         memcpy(cl->reply.status, "4.4.2", 6);
@@ -322,7 +374,8 @@ static bool begin(struct transaction *t)
 bool client_transact(struct client *cl, const struct relay_message *m, struct relay_recipient *r,
                      size_t n)
 {
-    struct transaction t = {.cl = cl, .m = m, .r = xcalloc(n + 1, sizeof *t.r)};
+    struct transaction t = {.cl = cl, .m = m, .converted.fd = -1, .chunk = cl->chunking,
+                            .r = xcalloc(n + 1, sizeof *t.r)};
     bool heard = true;
 
     cl->id = m->id;
@@ -335,6 +388,7 @@ bool client_transact(struct client *cl, const struct relay_message *m, struct re
     if (t.n > 0 && server_can_take(&t)) {
         bool good = begin(&t) && exchange(&t);
         heard = t.answered > 0 && !t.farewell;
+        t.data_open |= t.chunk && t.accepted > 0;
         if (good && t.data_open)
             good = t.accepted ? finish(&t) : finish_nothing(&t);
         if (!good)
@@ -342,6 +396,8 @@ bool client_transact(struct client *cl, const struct relay_message *m, struct re
         cl->transactions++;
     }
     cl->id = NULL;
+    if (t.converted.fd >= 0)
+        close(t.converted.fd);
     free(t.r);
     return heard || !cl->broken;
 }

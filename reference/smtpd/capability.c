@@ -40,6 +40,8 @@ static const struct capability capabilities[] = {
     {"PIPELINING", "RFC 2920", true, NULL, 0, NULL},
     {"SIZE", "RFC 1870", true, size_parameter, 26 /* its section 3 (5) */, NULL},
     {"8BITMIME", "RFC 6152", true, NULL, sizeof " BODY=8BITMIME" - 1, NULL},
+    {"CHUNKING", "RFC 3030", true, NULL, 0, NULL},
+    {"BINARYMIME", "RFC 3030", true, NULL, 16 /* its section 3 (8) */, NULL},
     {"ENHANCEDSTATUSCODES", "RFC 2034", true, NULL, 0, NULL},
     {"VRFY", "RFC 5321 3.5.2", true, NULL, 0, NULL},
     {"STARTTLS", "RFC 3207", true, NULL, 0, starttls_offered},
@@ -47,8 +49,6 @@ static const struct capability capabilities[] = {
     /* RFC 5321 4.1.1.1: commands outside the required set must be listed. */
     {"HELP", "RFC 5321 4.1.1.8", true, NULL, 0, NULL},
 
-    {"CHUNKING", "RFC 3030", false, NULL, 0, NULL},
-    {"BINARYMIME", "RFC 3030", false, NULL, 0, NULL},
     {"SMTPUTF8", "RFC 6531", false, NULL, 0, NULL},
     {"DSN", "RFC 3461", false, NULL, 0, NULL},
     {"ETRN", "RFC 1985", false, NULL, 0, NULL},

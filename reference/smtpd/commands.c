@@ -10,9 +10,10 @@ const struct command smtpd_commands[] = {
     {"EHLO", PHASE_ANY, true, true, smtpd_ehlo, "EHLO <domain or address literal>",
      "RFC 5321 4.1.1.1"},
     {"MAIL", PHASE_READY, true, false, smtpd_mail,
-     "MAIL FROM:<reverse-path> [SIZE=<octets>] [BODY=7BIT|8BITMIME]", "RFC 5321 4.1.1.2"},
+     "MAIL FROM:<reverse-path> [SIZE=<octets>] [BODY=7BIT|8BITMIME|BINARYMIME]", "RFC 5321 4.1.1.2"},
     {"RCPT", TRANSACTION, true, false, smtpd_rcpt, "RCPT TO:<forward-path>", "RFC 5321 4.1.1.3"},
     {"DATA", PHASE_ANY, false, true, smtpd_data, "DATA", "RFC 5321 4.1.1.4"},
+    {"BDAT", PHASE_ANY, true, false, smtpd_bdat, "BDAT <octets> [LAST]", "RFC 3030 2"},
     {"RSET", PHASE_ANY, false, false, smtpd_rset, "RSET", "RFC 5321 4.1.1.5"},
     {"NOOP", PHASE_ANY, true, true, smtpd_noop, "NOOP [<string>]", "RFC 5321 4.1.1.9"},
     {"QUIT", PHASE_ANY, false, true, smtpd_quit, "QUIT", "RFC 5321 4.1.1.10"},
@@ -24,7 +25,6 @@ const struct command smtpd_commands[] = {
 
     /* Known, but not implemented: 502, not 500 (RFC 5321 4.2.4). */
     {"EXPN", PHASE_ANY, true, true, smtpd_not_implemented, NULL, "RFC 5321 4.1.1.7"},
-    {"BDAT", PHASE_ANY, true, true, smtpd_not_implemented, NULL, "RFC 3030 2"},
     {"ETRN", PHASE_ANY, true, true, smtpd_not_implemented, NULL, "RFC 1985 5"},
     {"BURL", PHASE_ANY, true, true, smtpd_not_implemented, NULL, "RFC 4468 3"},
     {"TURN", PHASE_ANY, true, true, smtpd_not_implemented, NULL, "RFC 5321 F.1"},

@@ -1,288 +1,68 @@
 /* data.c - DATA (RFC 5321 4.1.1.4): from the stream through the automaton into the spool. */
-#include "base/event.h"
-#include "base/timing.h"
-#include "reference/message/header_scan.h"
-#include "reference/message/received.h"
+#include "reference/smtpd/content.h"
 #include "reference/smtpd/data_reader.h"
-#include "reference/smtpd/session.h"
-#include "reference/tls/tls.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include "base/timing.h"
 
-/* Bounds on a client that never comes to an end (RFC 5321 7.8). */
-#define DATA_TIME_MAX_MS (6 * 3600 * 1000LL)  /* for one message */
-#define DATA_DISCARD_MAX (1LL << 30)          /* octets read on only to find the end */
-
-/* A message on its way in. */
-struct intake {
-    struct session *s;
-    struct queue_writer *w;
-    struct data_reader reader;
-    struct header_scan header;
-    bool in_header;
-    struct buf line;           /* the beginning of a header line whose end has not come yet */
-    uint64_t size;             /* as RFC 1870 5 counts: without our own fields */
-    uint64_t discarded;
-    bool too_big;
-    int write_errno;           /* why the spool cannot take it */
-};
-
-static void store(struct intake *in, struct slice bytes)
+static struct content_faults faults_of(const struct data_reader *r)
 {
-    if (bytes.n > 0 && in->write_errno == 0 &&
-        in->s->ctx->spool->write(in->w, bytes.p, bytes.n) != 0)
-        in->write_errno = errno;
-}
-
-/* --- the header ---------------------------------------------------------------------------- */
-
-/* RFC 6409 8.2, 8.3: a submission server completes the header of a message. On port 25 nothing
- * but Received may be added (RFC 5321 6.4). */
-static void add_missing_fields(struct intake *in)
-{
-    if (!config_is_submission(in->s->peer->service))
-        return;
-    struct buf fields = {0};
-    if (!in->header.has_date) {
-        buf_add_str(&fields, "Date: ");
-        buf_add_rfc5322_date(&fields, in->s->envelope.arrived_us);
-        buf_add_str(&fields, "\r\n");
-    }
-    if (!in->header.has_message_id)
-        buf_printf(&fields, "Message-ID: <%s@%s>\r\n", in->s->envelope.id, in->s->config->hostname);
-    store(in, buf_slice(&fields));
-    buf_free(&fields);
-}
-
-/* A whole header line with its CRLF. */
-static void header_line(struct intake *in, struct slice line)
-{
-    enum header_line kind = header_scan_line(&in->header, slice_sub(line, 0, line.n - 2));
-    if (kind != HEADER_FIELD) {
-        in->in_header = false;
-        add_missing_fields(in);
-        if (kind == HEADER_BROKEN && config_is_submission(in->s->peer->service))
-            store(in, SLICE("\r\n")); /* ends the header that we have begun */
-    }
-    store(in, line);
-}
-
-/* Passes header lines on one by one; what follows the header is left in *bytes. Lines end in CRLF,
- * since a message with other line ends is discarded. */
-static void header_bytes(struct intake *in, struct slice *bytes)
-{
-    while (in->in_header && bytes->n > 0) {
-        ptrdiff_t lf = slice_index(*bytes, '\n');
-        size_t n = lf < 0 ? bytes->n : (size_t)lf + 1;
-        if (lf < 0 || in->line.len > 0)
-            buf_add(&in->line, bytes->p, n);
-        if (lf >= 0 && in->line.len > 0) {
-            header_line(in, buf_slice(&in->line));
-            buf_clear(&in->line);
-        } else if (lf >= 0) {
-            header_line(in, slice_sub(*bytes, 0, n));
-        }
-        *bytes = slice_sub(*bytes, n, bytes->n);
-    }
-}
-
-/* --- reading ------------------------------------------------------------------------------- */
-
-static bool is_broken(const struct data_reader *r)
-{
-    return r->bare_cr || r->bare_lf || r->nul || r->line_too_long;
-}
-
-static void take_text(struct intake *in, struct slice text)
-{
-    uint64_t limit = in->s->config->message_size;
-    in->size += text.n;
-    in->too_big = in->too_big || (limit > 0 && in->size > limit);
-    if (in->too_big || in->write_errno != 0 || is_broken(&in->reader)) {
-        in->discarded += text.n; /* it will be refused, but at its end, so that we stay in step */
-        return;
-    }
-    header_bytes(in, &text);
-    store(in, text);
+    return (struct content_faults){r->bare_cr, r->bare_lf, r->nul, r->line_too_long};
 }
 
 /* To the end of the message. IO_OK, or what happened to the connection. */
-static enum io read_message(struct intake *in)
+static enum io read_message(struct stream *io, struct data_reader *reader, struct content *in)
 {
-    struct stream *io = in->s->io;
     enum io r;
     struct slice bytes, text;
-    stream_set_deadline(io, mono_ms() + DATA_TIME_MAX_MS);
+    stream_set_deadline(io, mono_ms() + CONTENT_TIME_MAX_MS);
     while ((r = stream_peek(io, &bytes)) == IO_OK) {
-        size_t taken = data_reader_feed(&in->reader, bytes, &text);
-        take_text(in, text);
+        size_t taken = data_reader_feed(reader, bytes, &text);
+        const struct content_faults faults = faults_of(reader);
+        content_add(in, text, &faults);
         stream_consume(io, taken);
-        if (in->reader.state == DATA_END || in->discarded > DATA_DISCARD_MAX)
+        if (reader->state == DATA_END || content_is_endless(in))
             break;
     }
     stream_set_deadline(io, 0);
     return r;
 }
 
-/* --- the answer ---------------------------------------------------------------------------- */
-
-static void refuse_for_errno(struct session *s, int err)
+/* May DATA come now? RFC 5321 3.3, RFC 2920 3.2 (3): 354 only when there is a recipient. */
+static bool is_in_order(struct session *s)
 {
-    if (err == ENOSPC || err == EDQUOT || err == EFBIG)
-        smtpd_refuse(s, 452, "4.3.1", "disk-full", "RFC 5321 4.2.3",
-                     "no room in the queue, try later");
-    else
-        smtpd_refuse(s, 451, "4.3.0", "queue-error", "RFC 5321 4.2.3",
-                     "the queue cannot be written (%s), try later", strerror(err));
-}
-
-/* True when there is a reason not to take the message; it has been answered then. */
-static bool refused(struct intake *in)
-{
-    struct session *s = in->s;
-    const struct data_reader *r = &in->reader;
-    if (r->bare_lf)
-        smtpd_refuse(s, 554, "5.6.0", "bare-lf", "RFC 5321 2.3.8, 4.1.1.4",
-                     "message has a LF without CR before it; lines end in CRLF");
-    else if (r->bare_cr)
-        smtpd_refuse(s, 554, "5.6.0", "bare-cr", "RFC 5321 2.3.8",
-                     "message has a CR without LF after it; lines end in CRLF");
-    else if (r->nul)
-        smtpd_refuse(s, 554, "5.6.0", "nul-octet", "RFC 2045 2.7, 2.8, RFC 5322 4",
-                     "message has a NUL octet, which neither 7BIT nor 8BITMIME text may have");
-    else if (r->line_too_long)
-        smtpd_refuse(s, 554, "5.6.0", "text-line-length", "RFC 5321 4.5.3.1.6",
-                     "message has a line over %d octets", DATA_LINE_MAX);
-    else if (in->too_big)
-        smtpd_refuse(s, 552, "5.3.4", "message-size", "RFC 1870 6.3, RFC 5321 4.5.3.1.7",
-                     "message is over the limit of %llu octets",
-                     (unsigned long long)s->config->message_size);
-    else if (in->header.received > s->config->hops)
-        smtpd_refuse(s, 554, "5.4.6", "mail-loop", "RFC 5321 6.3",
-                     "message has been through %d servers: it is going in a circle",
-                     in->header.received);
-    else if (in->write_errno != 0)
-        refuse_for_errno(s, in->write_errno);
-    else
-        return false;
-    return true;
-}
-
-static void accepted(struct intake *in)
-{
-    struct session *s = in->s;
-    const struct envelope *e = &s->envelope;
-    int64_t session = (int64_t)s->peer->session;
-    event("smtpd.accepted", EV_INT("session", session), EV_STR("id", e->id),
-          EV_STR("client", s->client), EV_STR("from", e->reverse_path),
-          EV_INT("size", (int64_t)in->size), EV_INT("recipients", (int64_t)e->rcpt_count));
-    for (size_t i = 0; i < e->rcpt_count; i++)
-        event("smtpd.recipient", EV_INT("session", session), EV_STR("id", e->id),
-              EV_STR("from", e->reverse_path), EV_STR("to", e->rcpt[i].address),
-              EV_INT("size", (int64_t)in->size));
-    s->messages++;
-    s->errors = 0;
-    smtpd_reply(s, 250, "2.0.0", "queued as %s", e->id);
-}
-
-/* RFC 5321 4.2.5, 6.1: 250 says that the message is ours from now on, so it is durable first. */
-static void finish(struct intake *in)
-{
-    const struct smtpd_spool *spool = in->s->ctx->spool;
-    if (in->in_header)
-        add_missing_fields(in); /* a message without a body */
-    if (refused(in)) {
-        spool->abandon(in->w);
-    } else if (spool->commit(in->w) != 0) {
-        refuse_for_errno(in->s, errno);
-    } else {
-        accepted(in);
-    }
-    in->w = NULL;
-}
-
-/* --- the command --------------------------------------------------------------------------- */
-
-static void store_received(struct intake *in)
-{
-    const struct session *s = in->s;
-    const struct envelope *e = &s->envelope;
-    struct buf field = {0};
-    buf_add_received(&field, &(struct received){
-        .helo = s->helo,
-        .client = &s->peer->client,
-        .by = s->config->hostname,
-        .protocol = e->protocol,
-        .id = e->id,
-        .recipient = e->rcpt_count == 1 ? e->rcpt[0].address : NULL,
-        .cipher = stream_is_tls(s->io) ? tls_cipher(stream_ssl(s->io)) : NULL,
-        .time_us = e->arrived_us,
-    });
-    store(in, buf_slice(&field));
-    buf_free(&field);
-}
-
-/* RFC 5321 3.3, RFC 2920 3.2 (3): 354 only when there is a recipient. */
-static bool has_recipients(struct session *s)
-{
-    if (s->phase == PHASE_RCPT)
-        return true;
     if (s->phase == PHASE_MAIL)
         smtpd_refuse(s, 554, "5.5.1", "no-recipients", "RFC 5321 3.3, RFC 2920 3.2",
                      "no valid recipients");
-    else
+    else if (s->phase == PHASE_CHUNKS)
+        smtpd_refuse(s, 503, "5.5.1", "data-after-bdat", "RFC 3030 2",
+                     "BDAT has begun the message: go on with it, or send RSET");
+    else if (s->phase != PHASE_RCPT)
         smtpd_refuse(s, 503, "5.5.1", "sequence", "RFC 5321 4.1.4", "send MAIL and RCPT first");
+    else if (s->envelope.binary)
+        smtpd_refuse(s, 503, "5.5.1", "data-with-binary", "RFC 3030 3",
+                     "a message with BODY=BINARYMIME is sent by BDAT");
+    else
+        return true;
     return false;
-}
-
-/* RFC 3848: what the client had of TLS and a log-in; HELO has neither form. */
-static const char *protocol_of(const struct session *s)
-{
-    bool tls = stream_is_tls(s->io);
-    if (!s->extended)
-        return "SMTP";
-    return s->user ? (tls ? "ESMTPSA" : "ESMTPA") : tls ? "ESMTPS" : "ESMTP";
-}
-
-static struct queue_writer *begin(struct session *s)
-{
-    struct envelope *e = &s->envelope;
-    free(e->protocol);
-    free(e->client);
-    free(e->helo);
-    e->protocol = slice_dup(slice_str(protocol_of(s)));
-    e->client = slice_dup(slice_str(s->client));
-    e->helo = slice_dup(slice_str(s->helo));
-    return s->ctx->spool->create(s->config, e);
 }
 
 void smtpd_data(struct session *s, struct slice argument)
 {
     (void)argument;
-    if (!has_recipients(s))
+    if (!is_in_order(s))
         return;
-    struct intake in = {.s = s, .in_header = true};
-    in.w = begin(s);
-    if (in.w == NULL) {
-        refuse_for_errno(s, errno); /* nothing was sent: the transaction stays open */
+    struct content *in = content_begin(s);
+    if (in == NULL)
         return;
-    }
-    store_received(&in);
+    struct data_reader reader = {0};
     smtpd_reply(s, 354, NULL, "send the message, end it with a line of one dot");
-    enum io r = read_message(&in);
-    if (r == IO_OK && in.reader.state == DATA_END) {
-        finish(&in);
+    enum io r = read_message(s->io, &reader, in);
+    if (r == IO_OK && reader.state == DATA_END) {
+        content_finish(in);
     } else {
         /* RFC 5321 4.1.1.10: as if nothing had been sent. */
-        s->ctx->spool->abandon(in.w);
-        s->closing = true;
-        s->end = r == IO_EOF ? "lost-in-data" : "broken-in-data";
-        if (r == IO_TIMEOUT)
-            smtpd_close_421(s, "4.4.2", "timeout", "time-out inside the message, closing");
-        else if (r == IO_OK)
-            smtpd_close_421(s, "4.7.0", "endless-message", "message has no end, closing");
+        content_abandon(in);
+        smtpd_lost_in_content(s, r);
     }
-    buf_free(&in.line);
     smtpd_transaction_reset(s);
 }

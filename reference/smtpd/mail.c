@@ -35,9 +35,11 @@ static bool handle_size(struct session *s, struct slice value)
 static bool handle_body(struct session *s, struct slice value)
 {
     s->envelope.eight_bit = slice_ieq_str(value, "8BITMIME");
-    if (s->envelope.eight_bit || slice_ieq_str(value, "7BIT"))
+    s->envelope.binary = slice_ieq_str(value, "BINARYMIME");
+    if (s->envelope.eight_bit || s->envelope.binary || slice_ieq_str(value, "7BIT"))
         return true;
-    smtpd_refuse(s, 501, "5.5.4", "body-value", "RFC 6152 2", "BODY= takes 7BIT or 8BITMIME");
+    smtpd_refuse(s, 501, "5.5.4", "body-value", "RFC 6152 2, RFC 3030 3",
+                 "BODY= takes 7BIT, 8BITMIME or BINARYMIME");
     return false;
 }
 

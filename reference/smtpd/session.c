@@ -10,11 +10,22 @@ enum { STOP_POLL_MS = 1000 }; /* an idle session notices within this that the se
 
 void smtpd_transaction_reset(struct session *s)
 {
+    smtpd_chunks_abandon(s);
     envelope_free(&s->envelope);
     s->envelope = (struct envelope){0};
     s->declared_size = 0;
     if (s->phase != PHASE_GREETED)
         s->phase = PHASE_READY;
+}
+
+void smtpd_lost_in_content(struct session *s, enum io how)
+{
+    s->closing = true;
+    s->end = how == IO_EOF ? "lost-in-data" : "broken-in-data";
+    if (how == IO_TIMEOUT)
+        smtpd_close_421(s, "4.4.2", "timeout", "time-out inside the message, closing");
+    else if (how == IO_OK)
+        smtpd_close_421(s, "4.7.0", "endless-message", "message has no end, closing");
 }
 
 static bool stopping(const struct session *s)
@@ -167,7 +178,7 @@ void smtpd_session(struct stream *io, const struct smtpd_peer *peer, const struc
     stream_flush(io);
     event("smtpd.close", EV_INT("session", (int64_t)peer->session), EV_STR("client", s.client),
           EV_STR("local", local), EV_STR("end", s.end), EV_INT("messages", s.messages));
-    envelope_free(&s.envelope);
+    smtpd_transaction_reset(&s);
     free(s.helo);
     free(s.user);
     buf_free(&s.channel_store);

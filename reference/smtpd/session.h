@@ -11,7 +11,8 @@ enum phase {
     PHASE_READY = 2,       /* no transaction open */
     PHASE_MAIL = 4,        /* MAIL was accepted, no recipient yet */
     PHASE_RCPT = 8,        /* at least one recipient */
-    PHASE_ANY = 15,
+    PHASE_CHUNKS = 16,     /* BDAT has brought a part of the content (RFC 3030) */
+    PHASE_ANY = 31,
 };
 
 struct session {
@@ -31,6 +32,7 @@ struct session {
 
     struct envelope envelope;   /* the open transaction */
     uint64_t declared_size;     /* SIZE= of MAIL, 0 when none */
+    struct chunked *chunked;    /* of PHASE_CHUNKS: bdat.c */
 
     struct buf line;            /* the command being executed */
     int errors;                 /* bad commands since the last accepted message */
@@ -58,6 +60,7 @@ void smtpd_ehlo(struct session *s, struct slice argument);
 void smtpd_mail(struct session *s, struct slice argument);
 void smtpd_rcpt(struct session *s, struct slice argument);
 void smtpd_data(struct session *s, struct slice argument);
+void smtpd_bdat(struct session *s, struct slice argument);
 void smtpd_rset(struct session *s, struct slice argument);
 void smtpd_noop(struct session *s, struct slice argument);
 void smtpd_quit(struct session *s, struct slice argument);
@@ -73,6 +76,12 @@ void smtpd_tls_began(struct session *s);
 bool smtpd_auth_enabled(const struct session *s);
 /* The command line for events: AUTH without its initial response. */
 struct slice smtpd_without_secret(struct slice line);
+
+/* Drops what BDAT has brought so far, if anything. */
+void smtpd_chunks_abandon(struct session *s);
+/* The connection failed inside a message (IO_OK: it does not end): says so where that is possible,
+ * and ends the session. */
+void smtpd_lost_in_content(struct session *s, enum io how);
 
 /* The octets of a command line with its CRLF: 512 (RFC 5321 4.5.3.1.4) and what the offered
  * extensions add. */

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EHLO "220 mail.hehuan.test ESMTP\r\n" \
@@ -343,4 +344,52 @@ Test(client, a_message_that_cannot_be_read_is_never_ended)
     cr_expect(w->cl->broken);
     cr_expect_not(slice_ends(buf_slice(&w->said), SLICE("\r\n.\r\n")));
     world_free(w);
+}
+
+#define CHUNKING "220 mail.hehuan.test ESMTP\r\n250-mail.hehuan.test\r\n250-8BITMIME\r\n" \
+                 "250-BINARYMIME\r\n250 CHUNKING\r\n"
+
+Test(client, one_chunk_when_the_server_takes_chunks)
+{
+    struct world *w = world(CHUNKING "250 ok\r\n250 ok\r\n550 no\r\n250 2.0.0 taken\r\n", false,
+                            ".no dots\r\nno end", 2);
+    w->m.binary = true;
+    cr_expect_str_eq(run(w), "df");
+    SAID(w, GREETED "MAIL FROM:<jerry@magedu.test> BODY=BINARYMIME\r\n"
+            "RCPT TO:<tom@hehuan.test>\r\nRCPT TO:<ann@hehuan.test>\r\n"
+            "BDAT 16 LAST\r\n.no dots\r\nno end");
+    world_free(w);
+}
+
+Test(client, nobody_accepted_means_no_chunk)
+{
+    struct world *w = world(CHUNKING "250 ok\r\n550 no\r\n", false, "x\r\n", 1);
+    cr_expect_str_eq(run(w), "f");
+    SAID(w, GREETED "MAIL FROM:<jerry@magedu.test>\r\nRCPT TO:<tom@hehuan.test>\r\n");
+    world_free(w);
+}
+
+Test(client, binary_content_is_encoded_for_others)
+{
+    char spool[] = "/tmp/postroad-unit-XXXXXX", folder[64];
+    cr_assert(mkdtemp(spool));
+    snprintf(folder, sizeof folder, "%s/incoming", spool);
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    config.spool = spool;
+    struct world *w = world(EHLO "250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n", false,
+                            "MIME-Version: 1.0\r\nContent-Type: a/b\r\n\r\n.\nx", 1);
+    w->m.binary = true;
+    cr_expect_str_eq(run(w), "d");
+    SAID(w, GREETED "MAIL FROM:<jerry@magedu.test> SIZE=81\r\nRCPT TO:<tom@hehuan.test>\r\nDATA\r\n"
+            "MIME-Version: 1.0\r\nContent-Type: a/b\r\n"
+            "Content-Transfer-Encoding: base64\r\n\r\nLgp4\r\n.\r\n");
+    world_free(w);
+    /* It is no MIME: returned. */
+    w = world(EHLO, false, "Subject: x\r\n\r\n.\nx", 1);
+    w->m.binary = true;
+    cr_expect_str_eq(run(w), "f");
+    cr_expect_str_eq(w->r[0].status, "5.6.3");
+    world_free(w);
+    rmdir(folder);
+    rmdir(spool);
 }

@@ -39,7 +39,7 @@ Test(envelope, parameters_of_mail)
         STEP("MAIL FROM:<> SIZE=\r\n", "501"), STEP("MAIL FROM:<> SIZE\r\n", "501"),
         STEP("MAIL FROM:<> SIZE=1k\r\n", "501"), STEP("MAIL FROM:<> SIZE=-1\r\n", "501"),
         STEP("MAIL FROM:<> SIZE=1 SIZE=1\r\n", "501 5.5.4"),
-        STEP("MAIL FROM:<> BODY=BINARYMIME\r\n", "501 5.5.4"), STEP("MAIL FROM:<> BODY\r\n", "501"),
+        STEP("MAIL FROM:<> BODY=16BITMIME\r\n", "501 5.5.4"), STEP("MAIL FROM:<> BODY\r\n", "501"),
         STEP("MAIL FROM:<> BODY=7BIT BODY=7BIT\r\n", "501"),
         STEP("MAIL FROM:<> SMTPUTF8\r\n", "555 5.5.4"), STEP("MAIL FROM:<> RET=HDRS\r\n", "555"),
         STEP("MAIL FROM:<> =x\r\n", "501"), STEP("MAIL FROM:<> a=b=c\r\n", "501"),

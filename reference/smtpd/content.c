@@ -1,0 +1,288 @@
+/* content.c - the content of a message on its way into the spool: our own fields, the limits, and
+ * the answer at its end. DATA and BDAT bring it here. */
+#include "reference/smtpd/content.h"
+
+#include "base/event.h"
+#include "base/mem.h"
+#include "base/timing.h"
+#include "reference/message/header_scan.h"
+#include "reference/message/received.h"
+#include "reference/smtpd/data_reader.h"
+#include "reference/tls/tls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct content {
+    struct session *s;
+    struct queue_writer *w;
+    struct content_faults faults;
+    struct header_scan header;
+    bool in_header;
+    struct buf line;           /* the beginning of a header line whose end has not come yet */
+    uint64_t size;             /* as RFC 1870 5 counts: without our own fields */
+    uint64_t discarded;
+    bool too_big;
+    int write_errno;           /* why the spool cannot take it */
+};
+
+static void store(struct content *in, struct slice bytes)
+{
+    if (bytes.n > 0 && in->write_errno == 0 &&
+        in->s->ctx->spool->write(in->w, bytes.p, bytes.n) != 0)
+        in->write_errno = errno;
+}
+
+/* --- the header ---------------------------------------------------------------------------- */
+
+/* RFC 6409 8.2, 8.3: a submission server completes the header of a message. On port 25 nothing
+ * but Received may be added (RFC 5321 6.4). */
+static void add_missing_fields(struct content *in)
+{
+    if (!config_is_submission(in->s->peer->service))
+        return;
+    struct buf fields = {0};
+    if (!in->header.has_date) {
+        buf_add_str(&fields, "Date: ");
+        buf_add_rfc5322_date(&fields, in->s->envelope.arrived_us);
+        buf_add_str(&fields, "\r\n");
+    }
+    if (!in->header.has_message_id)
+        buf_printf(&fields, "Message-ID: <%s@%s>\r\n", in->s->envelope.id, in->s->config->hostname);
+    store(in, buf_slice(&fields));
+    buf_free(&fields);
+}
+
+/* The header is text even where the body is not (RFC 3030 3, RFC 2045 2.8 speak of bodies only).
+ * Text has been looked at octet by octet before it came here. */
+static void check_header_line(struct content *in, struct slice line)
+{
+    if (!in->s->envelope.binary)
+        return;
+    struct slice text = slice_sub(line, 0, line.n > 1 ? line.n - 2 : 0);
+    in->faults.bare_lf |= line.n < 2 || line.p[line.n - 2] != '\r';
+    in->faults.bare_cr |= slice_index(text, '\r') >= 0;
+    in->faults.nul |= slice_index(text, 0) >= 0;
+}
+
+/* A whole header line with its CRLF. */
+static void header_line(struct content *in, struct slice line)
+{
+    check_header_line(in, line);
+    enum header_line kind = header_scan_line(&in->header, slice_sub(line, 0, line.n - 2));
+    if (kind != HEADER_FIELD) {
+        in->in_header = false;
+        add_missing_fields(in);
+        if (kind == HEADER_BROKEN && config_is_submission(in->s->peer->service))
+            store(in, SLICE("\r\n")); /* ends the header that we have begun */
+    }
+    store(in, line);
+}
+
+/* Passes header lines on one by one; what follows the header is left in *bytes. Lines end in CRLF,
+ * since a message with other line ends is discarded. */
+static void header_bytes(struct content *in, struct slice *bytes)
+{
+    while (in->in_header && bytes->n > 0) {
+        ptrdiff_t lf = slice_index(*bytes, '\n');
+        size_t n = lf < 0 ? bytes->n : (size_t)lf + 1;
+        if (in->line.len + n > DATA_LINE_MAX) {
+            in->faults.line_too_long = true;
+            return;
+        }
+        if (lf < 0 || in->line.len > 0)
+            buf_add(&in->line, bytes->p, n);
+        if (lf >= 0 && in->line.len > 0) {
+            header_line(in, buf_slice(&in->line));
+            buf_clear(&in->line);
+        } else if (lf >= 0) {
+            header_line(in, slice_sub(*bytes, 0, n));
+        }
+        *bytes = slice_sub(*bytes, n, bytes->n);
+    }
+}
+
+/* --- what comes ---------------------------------------------------------------------------- */
+
+static bool is_hopeless(const struct content *in)
+{
+    return in->too_big || in->write_errno != 0 || content_has_fault(&in->faults);
+}
+
+void content_add(struct content *in, struct slice text, const struct content_faults *faults)
+{
+    uint64_t limit = in->s->config->message_size;
+    in->size += text.n;
+    in->too_big = in->too_big || (limit > 0 && in->size > limit);
+    if (!content_has_fault(&in->faults))
+        in->faults = *faults;
+    if (!is_hopeless(in)) {
+        header_bytes(in, &text);
+        if (!content_has_fault(&in->faults))
+            store(in, text);
+    }
+    if (is_hopeless(in))
+        in->discarded += text.n;
+}
+
+bool content_is_endless(const struct content *in) { return in->discarded > CONTENT_DISCARD_MAX; }
+
+/* --- the answer ---------------------------------------------------------------------------- */
+
+static void refuse_for_errno(struct session *s, int err)
+{
+    if (err == ENOSPC || err == EDQUOT || err == EFBIG)
+        smtpd_refuse(s, 452, "4.3.1", "disk-full", "RFC 5321 4.2.3",
+                     "no room in the queue, try later");
+    else
+        smtpd_refuse(s, 451, "4.3.0", "queue-error", "RFC 5321 4.2.3",
+                     "the queue cannot be written (%s), try later", strerror(err));
+}
+
+bool content_refused(struct content *in)
+{
+    struct session *s = in->s;
+    const struct content_faults *r = &in->faults;
+    if (r->bare_lf)
+        smtpd_refuse(s, 554, "5.6.0", "bare-lf", "RFC 5321 2.3.8, 4.1.1.4",
+                     "message has a LF without CR before it; lines end in CRLF");
+    else if (r->bare_cr)
+        smtpd_refuse(s, 554, "5.6.0", "bare-cr", "RFC 5321 2.3.8",
+                     "message has a CR without LF after it; lines end in CRLF");
+    else if (r->nul)
+        smtpd_refuse(s, 554, "5.6.0", "nul-octet", "RFC 2045 2.7, 2.8, RFC 5322 4",
+                     "message has a NUL octet, which neither 7BIT nor 8BITMIME text may have");
+    else if (r->line_too_long)
+        smtpd_refuse(s, 554, "5.6.0", "text-line-length", "RFC 5321 4.5.3.1.6",
+                     "message has a line over %d octets", DATA_LINE_MAX);
+    else if (in->too_big)
+        smtpd_refuse(s, 552, "5.3.4", "message-size", "RFC 1870 6.3, RFC 5321 4.5.3.1.7",
+                     "message is over the limit of %llu octets",
+                     (unsigned long long)s->config->message_size);
+    else if (in->header.received > s->config->hops)
+        smtpd_refuse(s, 554, "5.4.6", "mail-loop", "RFC 5321 6.3",
+                     "message has been through %d servers: it is going in a circle",
+                     in->header.received);
+    else if (in->write_errno != 0)
+        refuse_for_errno(s, in->write_errno);
+    else
+        return false;
+    return true;
+}
+
+static void accepted(struct content *in)
+{
+    struct session *s = in->s;
+    const struct envelope *e = &s->envelope;
+    int64_t session = (int64_t)s->peer->session;
+    event("smtpd.accepted", EV_INT("session", session), EV_STR("id", e->id),
+          EV_STR("client", s->client), EV_STR("from", e->reverse_path),
+          EV_INT("size", (int64_t)in->size), EV_INT("recipients", (int64_t)e->rcpt_count));
+    for (size_t i = 0; i < e->rcpt_count; i++)
+        event("smtpd.recipient", EV_INT("session", session), EV_STR("id", e->id),
+              EV_STR("from", e->reverse_path), EV_STR("to", e->rcpt[i].address),
+              EV_INT("size", (int64_t)in->size));
+    s->messages++;
+    s->errors = 0;
+    smtpd_reply(s, 250, "2.0.0", "queued as %s", e->id);
+}
+
+static void content_free(struct content *in)
+{
+    buf_free(&in->line);
+    free(in);
+}
+
+/* The message ends in its header: without a body, or inside a line. */
+static void end_header(struct content *in)
+{
+    if (!in->in_header)
+        return;
+    if (in->line.len > 0) {
+        buf_add_str(&in->line, "\r\n");   /* RFC 3030 does without; a field's line has its end */
+        header_line(in, buf_slice(&in->line));
+    }
+    if (in->in_header)
+        add_missing_fields(in);
+}
+
+/* RFC 5321 4.2.5, 6.1: 250 says that the message is ours from now on, so it is durable first. */
+void content_finish(struct content *in)
+{
+    const struct smtpd_spool *spool = in->s->ctx->spool;
+    end_header(in);
+    if (content_refused(in)) {
+        spool->abandon(in->w);
+    } else if (spool->commit(in->w) != 0) {
+        refuse_for_errno(in->s, errno);
+    } else {
+        accepted(in);
+    }
+    content_free(in);
+}
+
+void content_abandon(struct content *in)
+{
+    if (in == NULL)
+        return;
+    in->s->ctx->spool->abandon(in->w);
+    content_free(in);
+}
+
+/* --- the beginning ------------------------------------------------------------------------- */
+
+
+static void store_received(struct content *in)
+{
+    const struct session *s = in->s;
+    const struct envelope *e = &s->envelope;
+    struct buf field = {0};
+    buf_add_received(&field, &(struct received){
+        .helo = s->helo,
+        .client = &s->peer->client,
+        .by = s->config->hostname,
+        .protocol = e->protocol,
+        .id = e->id,
+        .recipient = e->rcpt_count == 1 ? e->rcpt[0].address : NULL,
+        .cipher = stream_is_tls(s->io) ? tls_cipher(stream_ssl(s->io)) : NULL,
+        .time_us = e->arrived_us,
+    });
+    store(in, buf_slice(&field));
+    buf_free(&field);
+}
+
+/* RFC 3848: what the client had of TLS and a log-in; HELO has neither form. */
+static const char *protocol_of(const struct session *s)
+{
+    bool tls = stream_is_tls(s->io);
+    if (!s->extended)
+        return "SMTP";
+    return s->user ? (tls ? "ESMTPSA" : "ESMTPA") : tls ? "ESMTPS" : "ESMTP";
+}
+
+static struct queue_writer *open_spool(struct session *s)
+{
+    struct envelope *e = &s->envelope;
+    free(e->protocol);
+    free(e->client);
+    free(e->helo);
+    e->protocol = slice_dup(slice_str(protocol_of(s)));
+    e->client = slice_dup(slice_str(s->client));
+    e->helo = slice_dup(slice_str(s->helo));
+    return s->ctx->spool->create(s->config, e);
+}
+
+struct content *content_begin(struct session *s)
+{
+    struct queue_writer *w = open_spool(s);
+    if (w == NULL) {
+        refuse_for_errno(s, errno);
+        return NULL;
+    }
+    struct content *in = xcalloc(1, sizeof *in);
+    in->s = s;
+    in->w = w;
+    in->in_header = true;
+    store_received(in);
+    return in;
+}
