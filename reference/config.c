@@ -349,6 +349,7 @@ struct config *config_load(const char *path, struct buf *errors)
     read_mda_socket(c, cfg);
     read_networks(c, cfg, errors);
     read_numbers(c, cfg);
+    config_filters_read(c, cfg, errors);
     cfg_free(cfg);
     check_whole(c, errors);
     if (errors->len > errors_before) {
@@ -377,6 +378,7 @@ void config_free(struct config *c)
         free(texts[i]);
     free(c->source_v4);
     free(c->source_v6);
+    config_filters_free(c);
     free_strings(&c->local_domains);
     free_strings(&c->relay_domains);
     free_strings(&c->auth_mechanisms);

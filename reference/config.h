@@ -33,6 +33,29 @@ enum mailbox_format { FORMAT_MBOX, FORMAT_MAILDIR };
 struct string_list { char **v; size_t n; };
 struct netblock_list { struct netblock *v; size_t n; };
 
+/* A program that looks into messages (filter/filter.h). */
+enum filter_kind { FILTER_SPAMD, FILTER_CLAMD, FILTER_MILTER };
+enum filter_on_failure { ON_FAILURE_ACCEPT, ON_FAILURE_DEFER, ON_FAILURE_REJECT };
+enum filter_found { FOUND_TAG, FOUND_REJECT, FOUND_QUARANTINE, FOUND_DISCARD };
+enum spamd_way { SPAMD_SYMBOLS, SPAMD_HEADERS, SPAMD_PROCESS };
+enum clamd_way { CLAMD_ZINSTREAM, CLAMD_INSTREAM, CLAMD_FILDES };
+
+struct filter_conf {
+    char *name;
+    enum filter_kind kind;
+    struct netaddr address;
+    int64_t timeout;                  /* for the whole answer */
+    enum filter_on_failure on_failure;
+    struct string_list services;      /* "smtp", ...: whose messages it sees */
+    uint64_t max_size;                /* larger ones are not shown to it; 0: all */
+    enum filter_found found;          /* what is done with spam, or with a virus */
+    enum spamd_way spamd_way;
+    char *spamd_user;                 /* whose preferences; NULL: spamd's own user's */
+    double reject_score;              /* refused from here on; 0: never */
+    enum clamd_way clamd_way;
+    bool mark_clean;                  /* X-Virus-Status: Clean */
+};
+
 struct config {
     char *path;                       /* of the file itself */
     char *hostname;                   /* our name in greetings, Received and HELO */
@@ -103,6 +126,9 @@ struct config {
     bool auth_imap_login_without_tls; /* IMAP's LOGIN is legal without TLS */
     char *auth_anonymous;             /* the account of ANONYMOUS; NULL: not offered */
     enum relay_tls relay_tls;
+
+    struct filter_conf *filters;      /* in the order in which they are asked */
+    size_t filter_count;
 };
 
 /* NULL on error, with messages in *errors that name file, line and remedy. */

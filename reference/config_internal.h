@@ -6,6 +6,12 @@
 
 #include <confuse.h>
 
+/* The keys of `filter NAME { }`, the checks of their values, and reading them. */
+extern cfg_opt_t config_filter_keys[];
+void config_filters_attach(void);
+void config_filters_read(struct config *c, cfg_t *cfg, struct buf *errors);
+void config_filters_free(struct config *c);
+
 /* Reads the file against the table of keys; NULL with messages in *errors. */
 cfg_t *config_keys_load(const char *path, struct buf *errors);
 

@@ -216,6 +216,7 @@ static cfg_opt_t top_keys[] = {
     CFG_SEC("auth", auth_keys, CFGF_NONE),
     CFG_SEC("retry", retry_keys, CFGF_NONE), CFG_SEC("deliveries", delivery_keys, CFGF_NONE),
     CFG_SEC("limits", limit_keys, CFGF_NONE), CFG_SEC("timeouts", timeout_keys, CFGF_NONE),
+    CFG_SEC("filter", config_filter_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("tls", tls_keys, CFGF_NONE), CFG_SEC("log", log_keys, CFGF_NONE), CFG_END(),
 };
 
@@ -260,5 +261,6 @@ static void attach_checks(void)
 cfg_t *config_keys_load(const char *path, struct buf *errors)
 {
     attach_checks();
+    config_filters_attach();
     return conf_load(top_keys, path, errors);
 }

@@ -38,6 +38,8 @@
 #include "base/buf.h"
 #include "reference/config.h"
 
+#include <sys/types.h>
+
 #define QUEUE_ID_MAX 32                      /* with the NUL */
 #define QUEUE_HEAD_MAX (16u << 20)           /* octets of a file's head */
 
@@ -90,6 +92,14 @@ int64_t queue_written(const struct queue_writer *w);
 /* Durable and in active/, and the queue is woken, when it returns 0. On -1 (errno) nothing is left.
  * Frees w either way. */
 int queue_commit(struct queue_writer *w);
+/* Up to n of the octets written so far, from offset `at` of the message: the number, or -1 with
+ * errno. */
+ssize_t queue_read_back(struct queue_writer *w, void *p, size_t n, int64_t at);
+/* Begins the message of w anew, under the same id, with the envelope e. w can still be read; after
+ * this it is only to be abandoned, which leaves the new one alone. NULL with errno. */
+struct queue_writer *queue_create_again(struct queue_writer *w, struct envelope *e);
+/* As queue_commit, but into `folder`: "hold" for what the operator shall see first. */
+int queue_commit_to(struct queue_writer *w, const char *folder);
 /* Removes what was written, frees w. NULL is fine. */
 void queue_abandon(struct queue_writer *w);
 

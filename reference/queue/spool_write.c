@@ -218,7 +218,7 @@ static int sync_folder(const struct config *c, const char *folder)
 
 /* Completes the file, makes it durable, and only then gives it its name in active/. When the name
  * cannot be made durable a new file is taken back, one that replaced its elder stays. */
-static int finish(struct queue_writer *w, bool replaces)
+static int finish(struct queue_writer *w, const char *folder, bool replaces)
 {
     char size[21];
     char *active;
@@ -234,10 +234,10 @@ static int finish(struct queue_writer *w, bool replaces)
     }
     if (w->c->fsync && fsync(w->fd) < 0)
         return -1;
-    active = queue_path(w->c, "active", w->id);
+    active = queue_path(w->c, folder, w->id);
     r = rename(w->path, active);
     /* The name is as much a part of the promise as the octets. */
-    if (r == 0 && w->c->fsync && (r = sync_folder(w->c, "active")) < 0) {
+    if (r == 0 && w->c->fsync && (r = sync_folder(w->c, folder)) < 0) {
         int error = errno;
         if (!replaces)
             unlink(active);
@@ -249,9 +249,14 @@ static int finish(struct queue_writer *w, bool replaces)
 
 int queue_commit(struct queue_writer *w)
 {
+    return queue_commit_to(w, "active");
+}
+
+int queue_commit_to(struct queue_writer *w, const char *folder)
+{
     int error;
 
-    if (finish(w, false) < 0) {
+    if (finish(w, folder, false) < 0) {
         error = errno;
         queue_abandon(w);
         errno = error;
@@ -266,8 +271,27 @@ void queue_abandon(struct queue_writer *w)
 {
     if (!w)
         return;
-    unlink(w->path);
+    if (w->path)
+        unlink(w->path);
     writer_free(w);
+}
+
+ssize_t queue_read_back(struct queue_writer *w, void *p, size_t n, int64_t at)
+{
+    if (flush_pending(w) < 0) {
+        errno = w->error;
+        return -1;
+    }
+    return pread(w->fd, p, n, w->head_size + at);
+}
+
+struct queue_writer *queue_create_again(struct queue_writer *w, struct envelope *e)
+{
+    if (w->path)
+        unlink(w->path);
+    free(w->path);
+    w->path = NULL;
+    return queue_create(w->c, e);
 }
 
 int queue_rewrite(const struct config *c, int fd, struct envelope *e)
@@ -289,7 +313,7 @@ int queue_rewrite(const struct config *c, int fd, struct envelope *e)
         left -= n;
     }
     free(chunk);
-    if (!error && finish(w, true) < 0)
+    if (!error && finish(w, "active", true) < 0)
         error = errno;
     if (error) {
         queue_abandon(w);

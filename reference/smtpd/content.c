@@ -8,6 +8,7 @@
 #include "reference/message/header_scan.h"
 #include "reference/message/received.h"
 #include "reference/smtpd/data_reader.h"
+#include "reference/smtpd/filters.h"
 #include "reference/tls/tls.h"
 
 #include <errno.h>
@@ -22,6 +23,8 @@ struct content {
     struct buf line;           /* the beginning of a header line whose end has not come yet */
     uint64_t size;             /* as RFC 1870 5 counts: without our own fields */
     uint64_t discarded;
+    int64_t trace;             /* octets of the Received field that we have put on top */
+    int64_t stored;            /* octets of the message as it is in the spool */
     bool too_big;
     int write_errno;           /* why the spool cannot take it */
 };
@@ -31,6 +34,7 @@ static void store(struct content *in, struct slice bytes)
     if (bytes.n > 0 && in->write_errno == 0 &&
         in->s->ctx->spool->write(in->w, bytes.p, bytes.n) != 0)
         in->write_errno = errno;
+    in->stored += (int64_t)bytes.n;
 }
 
 /* --- the header ---------------------------------------------------------------------------- */
@@ -211,9 +215,15 @@ void content_finish(struct content *in)
 {
     const struct smtpd_spool *spool = in->s->ctx->spool;
     end_header(in);
-    if (content_refused(in)) {
+    enum filter_action action = FILTER_REFUSE;
+    if (!content_refused(in))
+        action = smtpd_filters_message(in->s, &in->w, in->stored, in->trace);
+    if (action == FILTER_REFUSE) {
         spool->abandon(in->w);
-    } else if (spool->commit(in->w) != 0) {
+    } else if (action == FILTER_DISCARD) {
+        spool->abandon(in->w);
+        accepted(in);
+    } else if ((action == FILTER_QUARANTINE ? spool->hold : spool->commit)(in->w) != 0) {
         refuse_for_errno(in->s, errno);
     } else {
         accepted(in);
@@ -248,6 +258,7 @@ static void store_received(struct content *in)
         .time_us = e->arrived_us,
     });
     store(in, buf_slice(&field));
+    in->trace = in->stored;
     buf_free(&field);
 }
 
@@ -274,6 +285,8 @@ static struct queue_writer *open_spool(struct session *s)
 
 struct content *content_begin(struct session *s)
 {
+    if (!smtpd_filters_pass(s, MILTER_DATA, NULL, (struct slice){0}))
+        return NULL;
     struct queue_writer *w = open_spool(s);
     if (w == NULL) {
         refuse_for_errno(s, errno);

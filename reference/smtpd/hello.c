@@ -1,5 +1,5 @@
 /* hello.c - HELO and EHLO (RFC 5321 4.1.1.1). */
-#include "reference/smtpd/session.h"
+#include "reference/smtpd/filters.h"
 
 #include "base/mem.h"
 
@@ -33,6 +33,12 @@ static bool hello(struct session *s, struct slice argument)
     smtpd_transaction_reset(s);
     free(s->helo);
     s->helo = slice_dup(name);
+    if (!smtpd_filters_pass(s, MILTER_HELO, NULL, (struct slice){0})) {
+        free(s->helo);
+        s->helo = NULL;
+        s->phase = PHASE_GREETED;
+        return false;
+    }
     s->phase = PHASE_READY;
     return true;
 }

@@ -1,6 +1,7 @@
 /* mail.c - MAIL and RCPT (RFC 5321 4.1.1.2, 4.1.1.3). */
 #include "base/mem.h"
 #include "reference/policy/sender.h"
+#include "reference/smtpd/filters.h"
 #include "reference/smtpd/parameters.h"
 
 enum { SIZE_DIGITS_MAX = 20 }; /* RFC 1870 4 */
@@ -65,8 +66,12 @@ void smtpd_mail(struct session *s, struct slice argument)
         smtpd_answer(s, &v);
     } else if (smtpd_parameters_apply(s, parameters, mail_parameters)) {
         s->envelope.reverse_path = xstrdup(from.address);
-        s->phase = PHASE_MAIL;
-        smtpd_answer(s, &v);
+        if (smtpd_filters_pass(s, MILTER_MAIL, NULL, parameters)) {
+            s->phase = PHASE_MAIL;
+            smtpd_answer(s, &v);
+        } else {
+            smtpd_transaction_reset(s);
+        }
     } else {
         smtpd_transaction_reset(s); /* RFC 5321 4.1.4: a refused MAIL leaves nothing behind */
     }
@@ -82,7 +87,7 @@ static bool is_known_recipient(const struct envelope *e, const char *address)
     return false;
 }
 
-static void add_recipient(struct session *s, const struct path *to)
+static void add_recipient(struct session *s, const struct path *to, struct slice parameters)
 {
     struct buf address = {0};
     struct verdict v;
@@ -95,6 +100,11 @@ static void add_recipient(struct session *s, const struct path *to)
         .lookup_arg = s->ctx->lookup_arg,
     };
     policy_recipient(&check, to, &address, &v);
+    if (verdict_accepts(&v) &&
+        !smtpd_filters_pass(s, MILTER_RCPT, buf_str(&address), parameters)) {
+        buf_free(&address);
+        return;
+    }
     if (verdict_accepts(&v)) {
         if (!is_known_recipient(&s->envelope, buf_str(&address)))
             envelope_add_recipient(&s->envelope, buf_slice(&address));
@@ -117,7 +127,7 @@ void smtpd_rcpt(struct session *s, struct slice argument)
                          "too many recipients: at most %d in one transaction",
                          s->config->recipients);
         else
-            add_recipient(s, &to);
+            add_recipient(s, &to, parameters);
     }
     path_free(&to);
 }

@@ -1,5 +1,5 @@
 /* session.c - the loop of a session: read a command, look it up, answer. */
-#include "reference/smtpd/session.h"
+#include "reference/smtpd/filters.h"
 
 #include "base/event.h"
 #include "base/timing.h"
@@ -11,6 +11,8 @@ enum { STOP_POLL_MS = 1000 }; /* an idle session notices within this that the se
 void smtpd_transaction_reset(struct session *s)
 {
     smtpd_chunks_abandon(s);
+    if (s->phase != PHASE_GREETED && s->phase != PHASE_READY)
+        filters_abort(s->filters);
     envelope_free(&s->envelope);
     s->envelope = (struct envelope){0};
     s->declared_size = 0;
@@ -152,6 +154,18 @@ static void serve_command(struct session *s)
         smtpd_close_421(s, "4.7.0", "error-limit", "too many bad commands, closing");
 }
 
+/* A refusal in place of the greeting ends the session (RFC 5321 3.1); the client's QUIT is not
+ * waited for. */
+static void greet(struct session *s)
+{
+    if (smtpd_filters_pass(s, MILTER_CONNECT, NULL, (struct slice){0})) {
+        smtpd_reply(s, 220, NULL, "%s ESMTP Postroad", s->config->hostname);
+        return;
+    }
+    s->closing = true;
+    s->end = "refused";
+}
+
 void smtpd_session(struct stream *io, const struct smtpd_peer *peer, const struct smtpd_ctx *ctx)
 {
     struct session s = {
@@ -172,7 +186,8 @@ void smtpd_session(struct stream *io, const struct smtpd_peer *peer, const struc
     s.channel.peer = s.client;
     smtpd_tls_began(&s);
     stream_set_timeout(io, s.config->timeout_command);
-    smtpd_reply(&s, 220, NULL, "%s ESMTP Postroad", s.config->hostname);
+    smtpd_filters_begin(&s);
+    greet(&s);
     while (!s.closing)
         serve_command(&s);
     stream_flush(io);
@@ -181,6 +196,7 @@ void smtpd_session(struct stream *io, const struct smtpd_peer *peer, const struc
     smtpd_transaction_reset(&s);
     free(s.helo);
     free(s.user);
+    filters_free(s.filters);
     buf_free(&s.channel_store);
     buf_free(&s.line);
 }

@@ -2,6 +2,7 @@
 #ifndef REFERENCE_SMTPD_SESSION_H
 #define REFERENCE_SMTPD_SESSION_H
 
+#include "reference/filter/filter.h"
 #include "reference/policy/verdict.h"
 #include "reference/smtpd/smtpd.h"
 
@@ -29,6 +30,9 @@ struct session {
     enum phase phase;
     bool extended;              /* EHLO, not HELO: parameters of MAIL and RCPT are understood */
     char *helo;                 /* how the client named itself */
+
+    struct filter_facts facts;  /* what the filters are told */
+    struct filters *filters;    /* NULL: none */
 
     struct envelope envelope;   /* the open transaction */
     uint64_t declared_size;     /* SIZE= of MAIL, 0 when none */

@@ -24,6 +24,10 @@ struct smtpd_spool {
     int (*write)(struct queue_writer *w, const void *p, size_t n);
     int (*commit)(struct queue_writer *w);
     void (*abandon)(struct queue_writer *w);
+    /* For filters; never called when the configuration has none. */
+    int (*hold)(struct queue_writer *w);
+    ssize_t (*read)(struct queue_writer *w, void *p, size_t n, int64_t at);
+    struct queue_writer *(*again)(struct queue_writer *w, struct envelope *e);
 };
 
 extern const struct smtpd_spool smtpd_queue_spool;

@@ -11,11 +11,19 @@
 
 enum { POOL_MAX = 64 };
 
+static int queue_hold(struct queue_writer *w)
+{
+    return queue_commit_to(w, "hold");
+}
+
 const struct smtpd_spool smtpd_queue_spool = {
     .create = queue_create,
     .write = queue_write,
     .commit = queue_commit,
     .abandon = queue_abandon,
+    .hold = queue_hold,
+    .read = queue_read_back,
+    .again = queue_create_again,
 };
 
 /* Connections to the auth role that no session is using at the moment: a session asks for moments
