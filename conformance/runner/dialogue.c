@@ -32,6 +32,17 @@ static void note_dirty(struct actor *a, struct slice bytes)
     }
 }
 
+/* IMAP: what came with the commands before is over when the next is sent, so that the data of
+ * commands sent at once is seen by all of their expectations. */
+static void forget_untagged(struct actor *a)
+{
+    for (size_t i = 0; a->completed && i < a->untagged_count; i++)
+        buf_free(&a->untagged[i]);
+    if (a->completed)
+        a->untagged_count = 0;
+    a->completed = false;
+}
+
 bool actor_send(struct actor *a, const struct step *step)
 {
     struct buf bytes = {0};
@@ -45,6 +56,7 @@ bool actor_send(struct actor *a, const struct step *step)
         if (step->crlf)
             buf_add_str(&bytes, "\r\n");
         note_dirty(a, buf_slice(&bytes));
+        forget_untagged(a);
         stream_set_timeout(a->stream, run_limit(a->run, a->run->scenario->timeout_ms));
         /* A failed write shows in the next expectation: the other side may have closed, and it
          * may be right to. */
@@ -177,11 +189,7 @@ static void read_imap(struct actor *a, const struct step *step, const struct exp
             break;
         }
     }
-    if (j->matched && wants(e, ALT_STATUS)) {
-        for (size_t i = 0; i < a->untagged_count; i++)
-            buf_free(&a->untagged[i]);
-        a->untagged_count = 0;
-    }
+    a->completed |= j->matched && wants(e, ALT_STATUS);
 }
 
 /* SMTP: the keywords that EHLO gave are remembered for "as USER" and "send". */

@@ -96,7 +96,8 @@ struct actor {
     bool ended;                    /* the other side has closed */
     bool greeted;                  /* SMTP: a greeting was read */
     struct buf keywords;           /* SMTP: what EHLO offered, one a line */
-    struct buf *untagged;          /* IMAP: responses since the last tagged one */
+    struct buf *untagged;          /* IMAP: responses to the commands sent last */
+    bool completed;                /* one of these has had its tagged response */
     size_t untagged_count;
     bool sent_data;
     bool background;
