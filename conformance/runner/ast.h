@@ -312,6 +312,8 @@ struct scenario {
     struct part *parts;
     size_t part_count;
     bool broken;                   /* complaints were made about it: not to be run */
+    const char *complaints;        /* these; NULL: none, or another row of the file has them */
+    int complaint_count;
     size_t check_count;            /* expectations and checks: things that can fail */
 };
 

@@ -10,6 +10,7 @@
 enum { OPT_LEVEL = 256, OPT_TAG, OPT_NAME, OPT_REPEAT, OPT_SHUFFLE, OPT_SEED, OPT_TRACE, OPT_RERUN,
        OPT_MIN, OPT_FAIL_ON, OPT_FORMAT, OPT_REPORT, OPT_ROOT, OPT_BUILD, OPT_ARTEFACTS, OPT_KEEP,
        OPT_JSON, OPT_SUBJECT, OPT_SPEC };
+enum { JOBS_A_CORE = 4, JOBS_USUAL = 16 };
 
 static const struct option long_options[] = {
     {"target", required_argument, NULL, 't'}, {"jobs", required_argument, NULL, 'j'},
@@ -125,8 +126,9 @@ static void find_places(struct options *o)
 bool options_read(struct options *o, int argc, char **argv)
 {
     int c;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    *o = (struct options){.target = "reference", .repeat = 1, .jobs = cores > 8 ? 8 : (int)cores,
+    /* Scenarios mostly wait, so several labs share a processor. */
+    long jobs = sysconf(_SC_NPROCESSORS_ONLN) * JOBS_A_CORE;
+    *o = (struct options){.target = "reference", .repeat = 1, .jobs = jobs > JOBS_USUAL ? JOBS_USUAL : (int)jobs,
                           .format = "term", .seed = 1};
     while ((c = getopt_long(argc, argv, "t:j:o:qv", long_options, NULL)) != -1)
         if (!one_option(o, c))

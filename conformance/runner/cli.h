@@ -26,7 +26,7 @@ bool options_read(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
 
 /* Files named on the command line that are not among the project's scenarios. */
-void add_named_files(struct options *o, struct library *l, struct diags *d);
+void add_named_files(struct options *o, struct library *l);
 
 int command_run(struct options *o);
 int command_list(struct options *o);

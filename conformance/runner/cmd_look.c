@@ -17,6 +17,7 @@ int command_list(struct options *o)
     library_load(&l, o->root, &d);
     fputs(buf_str(&d.text), stderr);
     struct scenario **v = library_select(&l, &o->selection, &n);
+    library_complaints(&l, v, n);
     json_t *all = json_array();
     for (size_t i = 0; i < n; i++) {
         const struct scenario *s = v[i];
@@ -46,6 +47,7 @@ int command_list(struct options *o)
 int command_lint(struct options *o)
 {
     struct library l;
+    int in_files = 0;
     struct diags d = {0};
     size_t n;
     library_load(&l, o->root, &d);
@@ -55,17 +57,21 @@ int command_lint(struct options *o)
             for (size_t k = 0; k < l.scenarios.n; k++)
                 known |= strcmp(l.scenarios.v[k]->file, o->selection.words[i]) == 0;
             if (!known)
-                library_add_file(&l, o->selection.words[i], &d);
+                library_add_file(&l, o->selection.words[i]);
         }
     struct scenario **v = library_select(&l, &o->selection, &n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (!v[i]->broken)
             lint_scenario(v[i], &l.catalogue, l.root, &d);
+        if (v[i]->complaints)
+            fputs(v[i]->complaints, stdout);
+        in_files += v[i]->complaint_count;
+    }
     fputs(buf_str(&d.text), stdout);
     if (d.errors > DIAGS_MAX)
         printf("... and %d more\n", d.errors - DIAGS_MAX);
-    printf("%zu scenarios, %zu requirements, %d complaints\n", n, l.catalogue.n, d.errors);
-    int status = d.errors ? EXIT_HARNESS : EXIT_FINE;
+    printf("%zu scenarios, %zu requirements, %d complaints\n", n, l.catalogue.n, d.errors + in_files);
+    int status = d.errors + in_files ? EXIT_HARNESS : EXIT_FINE;
     free(v);
     library_free(&l);
     buf_free(&d.text);

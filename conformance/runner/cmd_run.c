@@ -47,7 +47,7 @@ static void progress(void *arg, size_t index, const json_t *result)
     }
 }
 
-void add_named_files(struct options *o, struct library *l, struct diags *d)
+void add_named_files(struct options *o, struct library *l)
 {
     for (size_t i = 0; i < o->selection.word_count; i++) {
         const char *word = o->selection.words[i];
@@ -63,7 +63,7 @@ void add_named_files(struct options *o, struct library *l, struct diags *d)
             }
         }
         if (!known)
-            library_add_file(l, word, d);
+            library_add_file(l, word);
     }
 }
 
@@ -198,10 +198,11 @@ int command_run(struct options *o)
     int status = EXIT_HARNESS;
     size_t n = 0;
     library_load(&l, o->root, &d);
-    add_named_files(o, &l, &d);
+    add_named_files(o, &l);
     fputs(buf_str(&d.text), stderr);
     struct target *t = target_load(o->target, o->root, o->build, &errors);
     struct scenario **v = library_select(&l, &o->selection, &n);
+    library_complaints(&l, v, n);
     if (t && o->rerun)
         n = keep_failed(o, v, n);
     if (!t) {

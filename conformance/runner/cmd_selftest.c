@@ -99,10 +99,11 @@ int command_selftest(struct options *o)
     int status = EXIT_HARNESS;
     size_t n = 0;
     library_load(&l, o->root, &d);
-    add_named_files(o, &l, &d);
+    add_named_files(o, &l);
     fputs(buf_str(&d.text), stderr);
     struct target *t = target_load(o->target, o->root, o->build, &errors);
     struct scenario **v = library_select(&l, &o->selection, &n);
+    library_complaints(&l, v, n);
     if (!t)
         fputs(buf_str(&errors), stderr);
     else if (!t->lab)

@@ -78,15 +78,17 @@ int command_coverage(struct options *o)
 {
     struct library l;
     struct diags d = {0};
+    size_t k;
     library_load(&l, o->root, &d);
     fputs(buf_str(&d.text), stderr);
     buf_free(&d.text);
+    library_complaints(&l, l.scenarios.v, l.scenarios.n);
     if (o->spec) {
         bool ok = put_spec(o, &l);
         library_free(&l);
         return ok ? EXIT_FINE : EXIT_HARNESS;
     }
-    json_t *all = json_object();
+    json_t *all = json_object(), *unproved = json_array(), *one;
     for (size_t i = 0; i < l.catalogue.n; i++) {
         const struct requirement *r = &l.catalogue.v[i];
         if (!row_wanted(o, r))
@@ -96,14 +98,19 @@ int command_coverage(struct options *o)
         count(tally, "rows");
         count(tally, proved ? "proved" : r->observable ? "unproved" : "unobservable");
         if (o->verbose && !proved && r->observable)
-            fprintf(stderr, "%-8s %s\n", r->level_text, r->id);
+            json_array_append_new(unproved, json_pack("[ss]", r->level_text, r->id));
     }
     if (o->json) {
         json_dumpf(all, stdout, JSON_INDENT(1));
         putchar('\n');
     } else {
         print_table(all);
+        json_array_foreach(unproved, k, one)
+            printf("%s%-10s %s\n", k ? "" : "\nobservable, and no scenario proves it:\n",
+                   json_string_value(json_array_get(one, 0)),
+                   json_string_value(json_array_get(one, 1)));
     }
+    json_decref(unproved);
     json_decref(all);
     library_free(&l);
     return EXIT_FINE;

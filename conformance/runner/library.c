@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "conformance/runner/files.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* "conformance/scenarios/mx/order.scn" is mx/order */
@@ -19,15 +20,40 @@ static char *id_of(const struct library *l, const char *path)
     return slice_dup(slice_of(id, slice_ends(slice_str(id), SLICE(".scn")) ? n - 4 : n));
 }
 
-void library_add_file(struct library *l, const char *path, struct diags *d)
+void library_add_file(struct library *l, const char *path)
 {
     l->sources = xreallocarray(l->sources, l->source_count + 1, sizeof *l->sources);
     struct source *s = &l->sources[l->source_count++];
     *s = (struct source){0};
     char *id = id_of(l, path);
-    if (source_load(s, path, d))
-        parse_source(s, id, &l->scenarios, d);
+    struct diags d = {0};
+    size_t first = l->scenarios.n;
+    bool loaded = source_load(s, path, &d);
+    parse_source(s, id, &l->scenarios, &d);
+    for (size_t i = first; i < l->scenarios.n && !loaded; i++)
+        l->scenarios.v[i]->broken = true;
+    struct scenario *last = l->scenarios.v[l->scenarios.n - 1];
+    if (d.errors) {
+        last->complaints = arena_strdup(&last->arena, buf_str(&d.text));
+        last->complaint_count = d.errors;
+    }
+    buf_free(&d.text);
     free(id);
+}
+
+void library_complaints(const struct library *l, struct scenario *const *v, size_t n)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < l->scenarios.n; i++)
+        others += l->scenarios.v[i]->complaints != NULL;
+    for (size_t i = 0; i < n; i++)
+        if (v[i]->complaints) {
+            fputs(v[i]->complaints, stderr);
+            others--;
+        }
+    if (others)
+        fprintf(stderr, "conform: %zu other scenario%s mistakes, see conform lint\n", others,
+                others == 1 ? " has" : "s have");
 }
 
 void library_load(struct library *l, const char *root, struct diags *d)
@@ -39,7 +65,7 @@ void library_load(struct library *l, const char *root, struct diags *d)
     struct file_list files = {0};
     list_files(&files, scenarios, ".scn");
     for (size_t i = 0; i < files.n; i++)
-        library_add_file(l, files.v[i], d);
+        library_add_file(l, files.v[i]);
     file_list_free(&files);
     free(requirements);
     free(scenarios);

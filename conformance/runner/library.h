@@ -22,10 +22,13 @@ struct selection {
     const char *name;              /* part of the id or title */
 };
 
-/* Every *.scn below root/scenarios and the catalogue. Complaints go to d. */
+/* Every *.scn below root/scenarios and the catalogue. Complaints about the requirements go to d; those about a
+ * scenario stay with it. */
 void library_load(struct library *l, const char *root, struct diags *d);
 /* One more file, from anywhere. */
-void library_add_file(struct library *l, const char *path, struct diags *d);
+void library_add_file(struct library *l, const char *path);
+/* To standard error: what is wrong in these scenarios, and how many others have mistakes. */
+void library_complaints(const struct library *l, struct scenario *const *v, size_t n);
 void library_free(struct library *l);
 /* The scenarios that are selected, in order; the caller frees the array. */
 struct scenario **library_select(const struct library *l, const struct selection *s, size_t *n);

@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, FRAME_MAX = 256 * 1024 * 1024, HANG_MS = 60000 };
+enum { JOBS_MAX = 64, FRAME_MAX = 256 * 1024 * 1024, HANG_MS = 60000,
+       AGAIN_MAX = 10 };           /* scenarios that are tried again in one run */
 
 struct worker {
     pid_t pid;
@@ -28,7 +29,9 @@ struct pool {
     int jobs;
     bool *taken;
     json_t **results;
+    json_t **first_try;            /* results of scenarios that are to be tried again */
     size_t finished;
+    size_t again, again_ever;      /* how many are to be tried again; and were */
     char *version;
 };
 
@@ -122,7 +125,7 @@ static ssize_t choose(struct pool *p, const struct worker *w)
     ssize_t any = -1, fresh = -1;
     for (size_t i = 0; i < p->conf->count; i++) {
         const char *profile = p->conf->scenarios[i]->profile;
-        if (p->taken[i])
+        if (p->taken[i] || p->first_try[i])
             continue;
         if (w->profile && strcmp(profile, w->profile) == 0)
             return (ssize_t)i;
@@ -137,24 +140,58 @@ static ssize_t choose(struct pool *p, const struct worker *w)
     return fresh >= 0 ? fresh : any;
 }
 
+/* ERROR of the lab or the machine is tried again once, when nothing else runs; the result says so. */
+static bool try_again(struct pool *p, size_t index, json_t *result)
+{
+    if (result_verdict(result) != V_ERROR || p->conf->scenarios[index]->broken ||
+        p->first_try[index] || !p->conf->target->lab || p->again_ever >= AGAIN_MAX)
+        return false;
+    p->first_try[index] = result;
+    p->taken[index] = false;
+    p->again++;
+    p->again_ever++;
+    return true;
+}
+
 static void finish(struct pool *p, size_t index, json_t *result)
 {
+    if (try_again(p, index, result))
+        return;
+    if (p->first_try[index]) {
+        p->again--;
+        result_second_try(result, p->first_try[index]);
+    }
     p->results[index] = result;
     p->finished++;
     if (p->conf->done)
         p->conf->done(p->conf->arg, index, result);
 }
 
+/* A scenario to be tried again: only when nothing else runs, since a machine with too much to do is
+ * what it may have failed of. */
+static ssize_t choose_again(struct pool *p)
+{
+    if (p->finished + p->again < p->conf->count)
+        return -1;
+    for (int i = 0; i < p->jobs; i++)
+        if (p->workers[i].fd >= 0 && p->workers[i].at >= 0)
+            return -1;
+    for (size_t i = 0; i < p->conf->count; i++)
+        if (p->first_try[i] && !p->taken[i])
+            return (ssize_t)i;
+    return -1;
+}
+
 static void give_work(struct pool *p, struct worker *w)
 {
     ssize_t index = choose(p, w);
-    if (index < 0) {
-        end_worker(w, false);
+    if (index < 0)
+        index = choose_again(p);
+    if (index < 0)
         return;
-    }
     const struct scenario *s = p->conf->scenarios[index];
     p->taken[index] = true;
-    uint64_t number = (uint64_t)index;
+    uint64_t number = (uint64_t)index | (p->first_try[index] ? POOL_AGAIN : 0);
     if (!frame_send(w->fd, &number, sizeof number)) {
         finish(p, (size_t)index, result_without_run(s, V_ERROR, "the lab's process is gone"));
         end_worker(w, true);
@@ -220,6 +257,7 @@ json_t *pool_run(const struct pool_conf *conf, char **version, struct buf *error
         p.jobs = conf->count ? (int)conf->count : 1;
     p.taken = xcalloc(conf->count + 1, sizeof *p.taken);
     p.results = xcalloc(conf->count + 1, sizeof *p.results);
+    p.first_try = xcalloc(conf->count + 1, sizeof *p.first_try);
     bool any = false;
     for (int i = 0; i < p.jobs; i++)
         p.workers[i] = (struct worker){.fd = -1, .at = -1};
@@ -238,6 +276,9 @@ json_t *pool_run(const struct pool_conf *conf, char **version, struct buf *error
     }
     for (int i = 0; i < p.jobs; i++)
         end_worker(&p.workers[i], false);
+    for (size_t i = 0; i < conf->count; i++)
+        json_decref(p.first_try[i]);
+    free(p.first_try);
     free(p.results);
     free(p.taken);
     *version = p.version;

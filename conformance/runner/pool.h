@@ -23,6 +23,8 @@ struct pool_conf {
  * not a single lab could be made. */
 json_t *pool_run(const struct pool_conf *conf, char **version, struct buf *error);
 
+/* With an index: this scenario is tried again. */
+#define POOL_AGAIN (UINT64_C(1) << 63)
 /* worker.c: one lab's life. Reads indices from fd, writes results; ends when fd closes. */
 void worker_main(const struct pool_conf *conf, int fd);
 /* Frames on the socket between them. */

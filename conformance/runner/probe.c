@@ -52,6 +52,23 @@ static bool service_there(struct world_up *w, const char *name, int port)
     return there;
 }
 
+bool probe_absent(struct world_up *w, const struct scenario *s, struct buf *reason)
+{
+    for (size_t i = 0; i < s->needs.n; i++) {
+        const char *need = s->needs.v[i];
+        bool smtp = strncmp(need, "!smtp:", 6) == 0;
+        if (!smtp && strncmp(need, "!submission:", 12) != 0)
+            continue;
+        const char *keyword = strchr(need, ':') + 1;
+        if (ehlo_offers(w, smtp ? "smtp" : "submission", smtp ? 25 : 587, keyword)) {
+            buf_printf(reason, "EHLO offers %s (target.conf does not say so), and this scenario is "
+                       "for servers without", keyword);
+            return false;
+        }
+    }
+    return true;
+}
+
 enum verdict probe_confirm(struct world_up *w, const struct scenario *s, struct buf *reason)
 {
     static const struct { const char *need; int port; } services[] = {

@@ -8,4 +8,8 @@
  * when the target offers it all the same: then the declaration is wrong. */
 enum verdict probe_confirm(struct world_up *w, const struct scenario *s, struct buf *reason);
 
+/* Are the EHLO keywords that a scenario needs to be absent ("!smtp:EXPN") absent? False with the
+ * reason: target.conf does not name all that the server has. */
+bool probe_absent(struct world_up *w, const struct scenario *s, struct buf *reason);
+
 #endif

@@ -104,6 +104,7 @@ const char report_page_tail[] =
     "  const box = el(\"div\", { class: \"detail\" },\n"
     "    el(\"h3\", {}, el(\"span\", { class: r.verdict }, r.verdict), \" \" + r.id + \": \" + r.title));\n"
     "  if (r.reason) box.append(el(\"p\", {}, r.reason));\n"
+    "  if (r.first_attempt) box.append(el(\"p\", {}, \"tried again, after: \" + r.first_attempt));\n"
     "  if (r.deviation_reason) box.append(el(\"p\", {}, \"known (\" + r.deviation + \"): \" + r.deviation_reason));\n"
     "  for (const f of r.findings) if (f.verdict !== \"PASS\") box.append(findingView(f));\n"
     "  if (r.attack) box.append(el(\"p\", {}, \"attack: \" + r.attack.join(\", \")));\n"

@@ -63,6 +63,8 @@ void report_block(struct buf *out, const json_t *result, const char *target)
                json_text(result, "title"));
     if (*json_text(result, "reason"))
         indented(out, "reason", json_text(result, "reason"));
+    if (*json_text(result, "first_attempt"))
+        indented(out, "again", json_text(result, "first_attempt"));
     if (*json_text(result, "deviation_reason"))
         indented(out, "known", json_text(result, "deviation_reason"));
     json_array_foreach(json_object_get(result, "findings"), i, f) {
@@ -107,6 +109,9 @@ void report_summary(struct buf *out, const json_t *all)
         fixed += strcmp(d, "fixed") == 0;
         still += strcmp(d, "still") == 0;
         fresh += strcmp(d, "new") == 0;
+        if (*json_text(one, "first_attempt"))
+            buf_printf(out, "  tried again: %s (%s), now %s\n", json_text(one, "id"),
+                       json_text(one, "first_attempt"), json_text(one, "verdict"));
     }
     if (fixed || still || fresh)
         buf_printf(out, "  deviations: %zu new, %zu fixed, %zu still there\n", fresh, fixed, still);

@@ -148,6 +148,18 @@ json_t *result_without_run(const struct scenario *s, enum verdict v, const char 
     return o;
 }
 
+void result_second_try(json_t *result, const json_t *first)
+{
+    const char *why = json_text(first, "reason");
+    json_t *f;
+    size_t i;
+    json_array_foreach(json_object_get(first, "findings"), i, f)
+        if (!*why && strcmp(json_text(f, "verdict"), "ERROR") == 0)
+            why = json_text(f, "came");
+    json_object_set_new(result, "attempt", json_integer(2));
+    json_object_set_new(result, "first_attempt", json_string(*why ? why : "?"));
+}
+
 const char *json_text(const json_t *object, const char *key)
 {
     const char *s = json_string_value(json_object_get(object, key));

@@ -13,6 +13,7 @@ struct session {
     struct actor *a;
     struct server_state *s;
     bool over;
+    bool closing, resetting;       /* when the command at hand has been answered */
     struct received m;             /* being received */
     bool mail;
     struct buf chunk;              /* of BDAT */
@@ -99,14 +100,8 @@ static enum did apply(struct session *c, const struct reaction *x)
         did = DID_OVER;
     }
     buf_free(&text);
-    if (x->then_close || x->then_reset) {
-        if (did == DID_DEFAULT)
-            return DID_DEFAULT;    /* the caller answers first, then looks at then_close */
-        if (c->a->stream)
-            stream_flush(c->a->stream);
-        end(c, x->then_reset);
-        did = DID_OVER;
-    }
+    c->closing |= x->then_close || x->then_reset;
+    c->resetting |= x->then_reset;
     return did;
 }
 
@@ -122,11 +117,6 @@ static enum did answer(struct session *c, const char *event, struct slice argume
     }
     if (did == DID_DEFAULT && normal)
         stream_printf(c->a->stream, "%s\r\n", normal);
-    if (did == DID_DEFAULT && x && (x->then_close || x->then_reset)) {
-        stream_flush(c->a->stream);
-        end(c, x->then_reset);
-        return DID_OVER;
-    }
     return did;
 }
 
@@ -264,7 +254,7 @@ static void store(struct session *c, struct buf *content)
 static void finish(struct session *c, struct buf *content)
 {
     size_t accepted = 0, n = c->a->proto == PROTO_LMTP ? c->m.to_count : 1;
-    for (size_t i = 0; i < n && !c->over; i++) {
+    for (size_t i = 0; i < n && !c->over && !c->closing; i++) {
         char *who = c->a->proto == PROTO_LMTP ? xasprintf("<%s>", c->m.to[i]) : xstrdup("");
         enum did did = answer(c, "message", slice_str(who), "250 2.0.0 taken");
         free(who);
@@ -313,7 +303,8 @@ static void on_data(struct session *c)
 {
     const char *normal = !c->m.to_count ? "503 5.5.1 RCPT first" : "354 go ahead";
     enum did did = answer(c, "DATA", slice_of("", 0), normal);
-    if (did == DID_NEGATIVE || did == DID_OVER || (did == DID_DEFAULT && normal[0] != '3'))
+    if (did == DID_NEGATIVE || did == DID_OVER || c->closing ||
+        (did == DID_DEFAULT && normal[0] != '3'))
         return;
     struct buf content = {0};
     stream_flush(c->a->stream);
@@ -354,7 +345,7 @@ static void on_starttls(struct session *c)
         answer(c, "STARTTLS", slice_of("", 0), "502 5.5.1 not offered");
         return;
     }
-    if (answer(c, "STARTTLS", slice_of("", 0), "220 2.0.0 go ahead") != DID_DEFAULT)
+    if (answer(c, "STARTTLS", slice_of("", 0), "220 2.0.0 go ahead") != DID_DEFAULT || c->closing)
         return;
     struct step step = {.kind = STEP_HANDSHAKE, .at = c->s->def->at, .source = "STARTTLS",
                         .tls.noted = true};
@@ -398,6 +389,15 @@ static void command(struct session *c, struct slice line)
     answer(c, "any", line, "500 5.5.2 what?");
 }
 
+/* "... and close", "... and reset" of a reaction: after the answer. */
+static void close_if_due(struct session *c)
+{
+    if (!c->closing || c->over)
+        return;
+    stream_flush(c->a->stream);
+    end(c, c->resetting);
+}
+
 void smtp_serve(struct actor *a)
 {
     struct session c = {.a = a, .s = a->connection->server};
@@ -408,6 +408,7 @@ void smtp_serve(struct actor *a)
     struct buf line = {0};
     enum line_end le;
     c.over |= did == DID_OVER;
+    close_if_due(&c);
     while (!c.over && a->stream && stream_read_line(a->stream, &line, COMMAND_MAX, &le) == IO_OK) {
         run_lock(a->run);
         struct connection *k = a->connection;
@@ -418,6 +419,7 @@ void smtp_serve(struct actor *a)
             command(&c, buf_slice(&line));
         else
             answer(&c, "any", buf_slice(&line), NULL);
+        close_if_due(&c);
     }
     reset_transaction(&c);
     buf_free(&c.chunk);

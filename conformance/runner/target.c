@@ -206,6 +206,12 @@ static bool needs_lab(const struct scenario *s)
     return false;
 }
 
+static bool provides(const struct target *t, const struct target_profile *profile, const char *need)
+{
+    return !target_lacks(t, profile->name, need) &&
+           (ids_have(&t->provides, need) || ids_have(&profile->provides, need));
+}
+
 enum verdict target_may_run(const struct target *t, const struct scenario *s, struct buf *reason)
 {
     const struct target_profile *profile = target_profile(t, s->profile);
@@ -219,9 +225,15 @@ enum verdict target_may_run(const struct target *t, const struct scenario *s, st
     }
     for (size_t i = 0; i < s->needs.n; i++) {
         const char *need = s->needs.v[i];
+        if (*need == '!') {
+            if (!provides(t, profile, need + 1))
+                continue;
+            buf_printf(reason, "%s provides %s, and this scenario is for servers without", t->name,
+                       need + 1);
+            return V_SKIP;
+        }
         bool lacks = target_lacks(t, s->profile, need);
-        bool has = !lacks && (ids_have(&t->provides, need) || ids_have(&profile->provides, need));
-        if (has || (strcmp(need, "root") == 0 && geteuid() == 0) ||
+        if (provides(t, profile, need) || (strcmp(need, "root") == 0 && geteuid() == 0) ||
             (strcmp(need, "lab") == 0 && t->lab) || version_is_need(need))
             continue;
         buf_printf(reason, lacks ? "%s declares that it does not support %s"

@@ -15,7 +15,7 @@
 struct worker_state {
     const struct pool_conf *conf;
     struct world_up world;
-    bool up, dirty;
+    bool up, dirty, forgave;
     char *failed_profile;          /* its world could not be started: not tried again */
     char *failure;
 };
@@ -150,6 +150,8 @@ static json_t *run_one(struct worker_state *w, const struct scenario *s)
         result = result_without_run(s, V_ERROR, buf_str(&reason));
     if (!result && !version_fits(w, s, &reason))
         result = result_without_run(s, V_SKIP, buf_str(&reason));
+    if (!result && may == V_PASS && !probe_absent(&w->world, s, &reason))
+        result = result_without_run(s, V_SKIP, buf_str(&reason));
     if (!result && may == V_UNSUPPORTED) {
         may = probe_confirm(&w->world, s, &reason);
         result = result_without_run(s, may, buf_str(&reason));
@@ -195,6 +197,12 @@ void worker_main(const struct pool_conf *conf, int fd)
     while (frame_receive(fd, &frame) && frame.len == sizeof(uint64_t)) {
         uint64_t index;
         memcpy(&index, frame.data, sizeof index);
+        if (index & POOL_AGAIN && !w.forgave) {    /* a world that did not start may start now */
+            free(w.failed_profile);
+            w.failed_profile = NULL;
+            w.forgave = true;
+        }
+        index &= ~POOL_AGAIN;
         if (index >= conf->count)
             break;
         json_t *result = run_one(&w, conf->scenarios[index]);
