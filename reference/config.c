@@ -77,8 +77,7 @@ bool config_parse_endpoint(struct netaddr *out, struct slice text, uint16_t defa
 
 static char *copy_or_null(const char *s) { return s && *s ? xstrdup(s) : NULL; }
 
-/* A file name as the configuration file means it: relative ones start at its folder. */
-static char *file_name(const struct config *c, const char *name)
+char *config_file_name(const struct config *c, const char *name)
 {
     if (!name || !*name)
         return NULL;
@@ -90,7 +89,7 @@ static char *file_name(const struct config *c, const char *name)
     return full;
 }
 
-static struct string_list strings(cfg_t *cfg, const char *key)
+struct string_list config_strings(cfg_t *cfg, const char *key)
 {
     struct string_list l = {0};
     for (unsigned i = 0; i < cfg_size(cfg, key); i++)
@@ -183,20 +182,20 @@ static void read_places(struct config *c, cfg_t *cfg)
     c->mda_user = copy_or_null(cfg_getstr(cfg, "mda-user"));
     c->auth_user = copy_or_null(cfg_getstr(cfg, "auth-user"));
     c->landlock = cfg_getbool(cfg, "landlock");
-    c->spool = file_name(c, cfg_getstr(cfg, "spool"));
-    c->run_dir = file_name(c, cfg_getstr(cfg, "run-directory"));
+    c->spool = config_file_name(c, cfg_getstr(cfg, "spool"));
+    c->run_dir = config_file_name(c, cfg_getstr(cfg, "run-directory"));
     if (!c->spool)
         c->spool = xstrdup("/var/spool/postroad");
     if (!c->run_dir)
         c->run_dir = xasprintf("%s/run", c->spool);
     c->auth_socket = xasprintf("%s/auth", c->run_dir);
     c->queue_socket = xasprintf("%s/queue", c->run_dir);
-    c->users_file = file_name(c, cfg_getstr(cfg, "users-file"));
-    c->aliases_file = file_name(c, cfg_getstr(cfg, "aliases-file"));
+    c->users_file = config_file_name(c, cfg_getstr(cfg, "users-file"));
+    c->aliases_file = config_file_name(c, cfg_getstr(cfg, "aliases-file"));
     c->postmaster = copy_or_null(cfg_getstr(cfg, "postmaster"));
 
     cfg_t *m = cfg_getsec(cfg, "mailboxes");
-    c->mail_dir = file_name(c, cfg_getstr(m, "path"));
+    c->mail_dir = config_file_name(c, cfg_getstr(m, "path"));
     if (!c->mail_dir)
         c->mail_dir = xstrdup("/var/spool/mail");
     c->mailbox_format =
@@ -204,12 +203,12 @@ static void read_places(struct config *c, cfg_t *cfg)
     c->fsync = cfg_getbool(m, "fsync");
 
     cfg_t *tls = cfg_getsec(cfg, "tls");
-    c->tls_certificate = file_name(c, cfg_getstr(tls, "certificate"));
-    c->tls_key = file_name(c, cfg_getstr(tls, "key"));
-    c->tls_client_ca = file_name(c, cfg_getstr(tls, "client-ca"));
+    c->tls_certificate = config_file_name(c, cfg_getstr(tls, "certificate"));
+    c->tls_key = config_file_name(c, cfg_getstr(tls, "key"));
+    c->tls_client_ca = config_file_name(c, cfg_getstr(tls, "client-ca"));
 
     cfg_t *log = cfg_getsec(cfg, "log");
-    c->event_log = file_name(c, cfg_getstr(log, "events"));
+    c->event_log = config_file_name(c, cfg_getstr(log, "events"));
     c->event_verbose = cfg_getbool(log, "verbose");
     c->log_text = cfg_getbool(log, "text");
 }
@@ -217,7 +216,7 @@ static void read_places(struct config *c, cfg_t *cfg)
 static void read_auth(struct config *c, cfg_t *cfg)
 {
     cfg_t *auth = cfg_getsec(cfg, "auth");
-    c->auth_mechanisms = strings(auth, "mechanisms");
+    c->auth_mechanisms = config_strings(auth, "mechanisms");
     c->auth_smtp = cfg_getbool(auth, "smtp");
     c->auth_plain_without_tls = cfg_getbool(auth, "plain-without-tls");
     c->auth_pop3_needs_tls = !cfg_getbool(auth, "pop3-user-without-tls");
@@ -232,8 +231,8 @@ static void read_auth(struct config *c, cfg_t *cfg)
 
 static void read_networks(struct config *c, cfg_t *cfg, struct buf *errors)
 {
-    c->local_domains = strings(cfg, "domains");
-    c->relay_domains = strings(cfg, "relay-domains");
+    c->local_domains = config_strings(cfg, "domains");
+    c->relay_domains = config_strings(cfg, "relay-domains");
     for (unsigned i = 0; i < cfg_size(cfg, "relay-from"); i++) {
         struct netblock b;
         if (netblock_parse(&b, slice_str(cfg_getnstr(cfg, "relay-from", i))))
@@ -350,6 +349,7 @@ struct config *config_load(const char *path, struct buf *errors)
     read_networks(c, cfg, errors);
     read_numbers(c, cfg);
     config_filters_read(c, cfg, errors);
+    config_read_accounts(c, cfg, errors);
     cfg_free(cfg);
     check_whole(c, errors);
     if (errors->len > errors_before) {
@@ -359,7 +359,7 @@ struct config *config_load(const char *path, struct buf *errors)
     return c;
 }
 
-static void free_strings(struct string_list *l)
+void config_free_strings(struct string_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
         free(l->v[i]);
@@ -379,9 +379,10 @@ void config_free(struct config *c)
     free(c->source_v4);
     free(c->source_v6);
     config_filters_free(c);
-    free_strings(&c->local_domains);
-    free_strings(&c->relay_domains);
-    free_strings(&c->auth_mechanisms);
+    config_free_strings(&c->local_domains);
+    config_free_strings(&c->relay_domains);
+    config_free_strings(&c->auth_mechanisms);
+    config_free_accounts(c);
     free(c->relay_from.v);
     free(c->listeners);
     free(c->nameservers);

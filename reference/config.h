@@ -31,6 +31,28 @@ enum relay_tls { RELAY_TLS_OPPORTUNISTIC, RELAY_TLS_NONE, RELAY_TLS_REQUIRE };
 enum mailbox_format { FORMAT_MBOX, FORMAT_MAILDIR };
 
 struct string_list { char **v; size_t n; };
+
+/* A section accounts NAME { }: a place where accounts live (auth/backend.h). Which keys mean
+ * something is the type's affair; texts are NULL when not given. */
+struct accounts_conf {
+    char *name, *type;
+    struct string_list domains;       /* asked for these only; empty: all */
+    int64_t timeout;                  /* an answer after that is none */
+    int64_t cache;                    /* answers are kept so long; 0: not at all */
+    int cache_entries;
+    int workers;                      /* threads, each with its own connection; 0: the type's */
+    char *path;                       /* file, database or socket */
+    char *shadow;                     /* the file with the passwords beside path */
+    char *service;                    /* name of our service for the other side */
+    char *directory;                  /* of PAM's service files */
+    char *server;                     /* host, URI or socket */
+    int port;
+    char *database, *user, *password_file;
+    char *user_query, *alias_query, *domain_query;   /* SQL, or an LDAP filter */
+    char *base, *ca_file;
+    bool tls;
+    char *user_attribute, *target_attribute, *secret_attribute;
+};
 struct netblock_list { struct netblock *v; size_t n; };
 
 /* A program that looks into messages (filter/filter.h). */
@@ -124,6 +146,9 @@ struct config {
     bool auth_plain_without_tls;      /* passwords in plain text may be sent in plain text */
     bool auth_pop3_needs_tls;         /* POP3's USER and PASS are refused without TLS */
     bool auth_imap_login_without_tls; /* IMAP's LOGIN is legal without TLS */
+    struct accounts_conf *accounts;   /* in their order; none: users_file alone */
+    size_t accounts_count;
+    bool virtual_domains;             /* one of them has domains of its own */
     char *auth_anonymous;             /* the account of ANONYMOUS; NULL: not offered */
     enum relay_tls relay_tls;
 

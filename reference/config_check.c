@@ -45,13 +45,13 @@ static void check_accounts(const struct config *c, struct buf *errors, struct bu
     size_t before = errors->len;
     struct stat st;
     struct account who;
-    if (!c->users_file) {
+    if (!c->users_file && c->accounts_count == 0) {
         buf_printf(errors, "%s: users-file is missing; add users-file = \"/etc/postroad/users\"\n",
                    c->path);
         return;
     }
     struct accounts *accounts = accounts_new(c, errors);
-    if (stat(c->users_file, &st) == 0 && (st.st_mode & 007))
+    if (c->users_file && stat(c->users_file, &st) == 0 && (st.st_mode & 007))
         buf_printf(warnings, "%s: everybody may read or write the users file; chmod 640 %s\n",
                    c->users_file, c->users_file);
     if (errors->len == before) {

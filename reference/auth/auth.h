@@ -19,6 +19,8 @@ struct account {
     char *user;                  /* canonical name, the file name of the mailbox */
     char *home;                  /* "" when none */
     int64_t uid, gid;            /* -1: the mda's own */
+    int64_t quota;               /* octets of all its mail; 0: no limit */
+    char *groups;                /* with spaces between, for access rights; NULL or "" when none */
     char **targets;              /* AUTH_ALIAS: the aliases(5) items: addresses, users, "|cmd",
                                     "/file" (:include: is already read in), and "\\user", the
                                     account whatever the aliases say; auth_lookup takes that too */
@@ -26,9 +28,11 @@ struct account {
 };
 
 void account_free(struct account *a);        /* the members; a zeroed one is fine */
+void account_copy(struct account *to, const struct account *from);
 
 struct auth_client;
-struct auth_client *auth_client_new(const struct config *c);   /* connects when first used */
+/* Connects when first used. c is borrowed. */
+struct auth_client *auth_client_new(const struct config *c);
 void auth_client_free(struct auth_client *a);
 
 /* Does the password fit? `peer` (address text) is for the event and throttling. */
@@ -38,6 +42,10 @@ enum auth_status auth_verify(struct auth_client *a, const char *user, const char
  * part is looked up as an alias first, then as an account, then without "+detail"; postmaster
  * always exists (RFC 5321 4.5.1). */
 enum auth_status auth_lookup(struct auth_client *a, const char *address, struct account *out);
+/* Is mail of this domain delivered here: one of `domains` (config_is_local), or of a back end's own
+ * (AUTH_OK)? AUTH_NO, or AUTH_TEMPFAIL when a back end cannot be asked. Without such back ends
+ * nobody is asked. */
+enum auth_status auth_domain(struct auth_client *a, struct slice domain);
 
 /* The role: serves the socket until told to stop. */
 struct role_listener;

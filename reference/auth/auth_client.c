@@ -10,6 +10,7 @@
 enum { CONNECT_MS = 5000, ANSWER_MS = 30000 };
 
 struct auth_client {
+    const struct config *config;
     struct netaddr address;
     bool reachable;            /* the address is one */
     struct stream *stream;     /* NULL: not connected */
@@ -18,6 +19,7 @@ struct auth_client {
 struct auth_client *auth_client_new(const struct config *c)
 {
     struct auth_client *a = xcalloc(1, sizeof *a);
+    a->config = c;
     char *text = xasprintf("unix:%s", c->auth_socket);
     a->reachable = netaddr_parse(&a->address, slice_str(text), 0);
     free(text);
@@ -105,6 +107,20 @@ enum auth_status auth_lookup(struct auth_client *a, const char *address, struct 
     struct buf request = {0};
     auth_write_lookup(&request, address);
     return ask(a, &request, out);
+}
+
+enum auth_status auth_domain(struct auth_client *a, struct slice domain)
+{
+    struct buf request = {0};
+    struct account none;
+    if (config_is_local(a->config, domain))
+        return AUTH_OK;
+    if (!a->config->virtual_domains)
+        return AUTH_NO;
+    auth_write_domain(&request, domain);
+    enum auth_status status = ask(a, &request, &none);
+    account_free(&none);
+    return status;
 }
 
 /* ---- SASL (sasl.h) --------------------------------------------------------------------------- */

@@ -89,15 +89,9 @@ static void session(struct stream *s, const struct session_info *info, void *ctx
 
 int auth_main(const struct config *c, const struct role_listener *l, size_t n)
 {
-    struct buf errors = {0};
     json_set_alloc_funcs(malloc, wiping_free);
-    struct auth_role role = {.accounts = accounts_new(c, &errors)};
+    struct auth_role role = {.accounts = accounts_new(c, NULL)};
     role.sasl = sasl_server_new(c, role.accounts);
-    struct slice rest = buf_slice(&errors), problem;
-    while (slice_next(&rest, '\n', &problem))
-        if (problem.n)
-            event("auth.file-wrong", EV_SLICE("problem", problem));
-    buf_free(&errors);
 
     /* Each session of the others may hold a connection: room for all of them at once. */
     struct service *service = service_new(&(struct service_conf){

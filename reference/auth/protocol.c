@@ -37,6 +37,13 @@ void auth_write_lookup(struct buf *b, const char *address)
     buf_add_str(b, "}\n");
 }
 
+void auth_write_domain(struct buf *b, struct slice domain)
+{
+    buf_add_str(b, "{\"op\":\"domain\",\"domain\":");
+    buf_add_json(b, domain);
+    buf_add_str(b, "}\n");
+}
+
 static char *text_of(const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
@@ -64,6 +71,8 @@ enum auth_status auth_read_answer(struct slice line, struct account *out)
         out->home = text_of(o, "home");
         out->uid = number_of(o, "uid");
         out->gid = number_of(o, "gid");
+        out->groups = text_of(o, "groups");
+        out->quota = json_integer_value(json_object_get(o, "quota"));
         out->targets = xcalloc(json_array_size(targets) + 1, sizeof *out->targets);
         for (size_t i = 0; i < json_array_size(targets); i++) {
             const char *t = json_string_value(json_array_get(targets, i));
@@ -80,9 +89,15 @@ enum auth_status auth_read_answer(struct slice line, struct account *out)
 void auth_write_answer(struct buf *b, enum auth_status status, const struct account *a)
 {
     buf_printf(b, "{\"status\":\"%s\"", status_words[status]);
-    if (status == AUTH_OK || status == AUTH_ALIAS) {
+    if ((status == AUTH_OK || status == AUTH_ALIAS) && a->user) {
         buf_add_str(b, ",\"user\":");
         buf_add_json(b, slice_str(a->user));
+    }
+    if (status == AUTH_OK && a->quota > 0)
+        buf_printf(b, ",\"quota\":%lld", (long long)a->quota);
+    if (status == AUTH_OK && a->groups && *a->groups) {
+        buf_add_str(b, ",\"groups\":");
+        buf_add_json(b, slice_str(a->groups));
     }
     if (status == AUTH_OK) {
         buf_printf(b, ",\"uid\":%lld,\"gid\":%lld,\"home\":", (long long)a->uid, (long long)a->gid);
@@ -154,16 +169,20 @@ bool auth_answer(struct accounts *a, struct sasl_connection *c, struct slice req
     json_t *o = json_loadb(request.p ? request.p : "", request.n, 0, NULL);
     const char *op = json_string_value(json_object_get(o, "op"));
     const char *address = json_string_value(json_object_get(o, "address"));
+    const char *name = json_string_value(json_object_get(o, "domain"));
     bool verify = op && strcmp(op, "verify") == 0 && json_is_string(json_object_get(o, "user")) &&
                   json_is_string(json_object_get(o, "password"));
     bool lookup = op && strcmp(op, "lookup") == 0 && address;
+    bool domain = op && strcmp(op, "domain") == 0 && name;
     bool sasl = op && slice_starts(slice_str(op), SLICE("sasl-")) && sasl_answer(c, o, answer);
     struct account account = {0};
     if (verify)
         auth_write_answer(answer, answer_verify(a, o, &account, c->refused), &account);
     else if (lookup)
         auth_write_answer(answer, accounts_lookup(a, address, &account), &account);
+    else if (domain)
+        auth_write_answer(answer, accounts_domain(a, name), &account);
     account_free(&account);
     json_decref(o);
-    return verify || lookup || sasl;
+    return verify || lookup || domain || sasl;
 }

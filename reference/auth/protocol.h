@@ -1,8 +1,9 @@
 /* protocol.h - the lines between auth and its clients: one JSON object a request, one an answer.
  *
  *   {"op":"verify","user":"tom","password":"746f6d2d7077","peer":"192.0.2.1"}    password in hex
- *   {"op":"lookup","address":"tom@hehuan.test"}
- *   {"status":"ok","user":"tom","uid":1000,"gid":1000,"home":"/home/tom"}
+ *   {"op":"lookup","address":"tom@hehuan.test"}     {"op":"domain","domain":"magedu.test"}
+ *   {"status":"ok","user":"tom","uid":1000,"gid":1000,"home":"/home/tom",
+ *    "quota":1048576,"groups":"staff"}                                the last two when there are
  *   {"status":"alias","user":"staff","targets":["jerry","tom"]}
  *   {"status":"no"}   {"status":"tempfail"}
  */
@@ -20,6 +21,7 @@ enum {
 /* Requests, with the line end. */
 void auth_write_verify(struct buf *b, const char *user, const char *password, const char *peer);
 void auth_write_lookup(struct buf *b, const char *address);
+void auth_write_domain(struct buf *b, struct slice domain);
 /* Fills *out from an answer line. A line that cannot be understood gives AUTH_TEMPFAIL. */
 enum auth_status auth_read_answer(struct slice line, struct account *out);
 

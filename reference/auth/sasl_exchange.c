@@ -78,10 +78,13 @@ static int check_password(struct sasl_exchange *e)
 {
     const char *password = gsasl_property_fast(e->session, GSASL_PASSWORD);
     look_up_client(e);
-    bool fits = secret_fits(e->login.secret, password ? password : "", &e->login.costs);
+    enum auth_status checked =
+        accounts_check(e->server->accounts, &e->login, e->found, password ? password : "");
     if (password)    /* the library frees it, but does not overwrite it */
         explicit_bzero((char *)(uintptr_t)password, strlen(password));
-    return fits && e->found == AUTH_OK ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
+    if (checked == AUTH_TEMPFAIL)
+        e->found = AUTH_TEMPFAIL;
+    return checked == AUTH_OK ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
 /* CRAM-MD5 needs the password itself. Without one, a password that nobody has. */
@@ -282,6 +285,8 @@ static enum sasl_status admit(struct sasl_exchange *e, struct account *out)
 static enum sasl_status refuse(struct sasl_exchange *e, const char *why)
 {
     bool unknown = e->looked_up && e->found == AUTH_TEMPFAIL;
+    if (e->looked_up && e->login.why)
+        why = e->login.why;
     event("auth.refused", EV_STR("user", e->login.name), EV_STR("peer", e->peer),
           EV_STR("mechanism", e->mechanism), EV_STR("why", unknown ? "cannot tell now" : why));
     return unknown ? SASL_TEMPFAIL : SASL_NO;

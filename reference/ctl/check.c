@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/stream.h"
+#include "reference/auth/accounts.h"
 #include "reference/master.h"
 #include "reference/resolver/resolver.h"
 
@@ -111,6 +112,12 @@ static void check_all(const struct config *c)
     good(buf_str(&what));
     config_check_surroundings(c, &errors, &warnings);
     result("users, aliases and addresses", &errors);
+    if (c->accounts_count) {
+        struct accounts *accounts = accounts_new(c, NULL);
+        accounts_probe(accounts, &errors);
+        accounts_free(accounts);
+        result("account back ends answer", &errors);
+    }
     role_users_exist(c, &errors);
     result("system users of the roles", &errors);
     check_folder("spool", c->spool, &errors);
