@@ -42,15 +42,29 @@ static const struct command {
      "  -f FROM    the reverse-path; \"<>\" for none; default: the calling user\n"
      "  -q         do not print the queue id\n"
      "Missing Date, From and Message-ID fields are added; line ends become CRLF.\n"},
-    {"user", ctl_user, "[-c FILE | --file USERS] list | add NAME | passwd NAME | remove NAME",
+    {"user", ctl_user, "[-c FILE | --file USERS | --db DATABASE] list | ACTION NAME | import passwd|csv "
+     "FILE",
      "see and change the accounts",
+     "  ACTION     add, passwd, remove; for a virtual user (jerry@example.org) also set, enable,\n"
+     "             disable. The name says where the account is: in the users file, or in the\n"
+     "             database of the section accounts with type = \"sqlite\"\n"
      "  add and passwd read the password from the terminal, or one line of standard input\n"
      "  --locked                            no password: mail is taken, nobody can log in\n"
      "  --scheme crypt|scram-sha-256|scram-sha-1|plain\n"
      "                                      what is kept of the password; default: crypt, or as\n"
      "                                      before\n"
      "  --uid N --gid N --home DIR          with add: the system user that owns the mailbox\n"
+     "  --quota 500M --expires 2027-01-31 --groups \"staff\"   with add, set: of a virtual user\n"
+     "  --domain D [--shadow FILE] [--min-uid 1000]         with import passwd\n"
+     "  import csv: the first line names the columns address, password or secret, quota, ...\n"
      "remove leaves the mailbox where it is.\n"},
+    {"domain", ctl_domain, "[-c FILE | --db DATABASE] list | add DOMAIN | remove DOMAIN",
+     "see and change the virtual domains",
+     "Mail of a virtual domain is delivered here at once; its users have no system accounts.\n"},
+    {"alias", ctl_alias, "[-c FILE | --db DATABASE] list | add ADDRESS TARGET... | remove ADDRESS "
+     "[TARGET...]",
+     "see and change the aliases of virtual domains",
+     "  @example.org as ADDRESS catches what nobody else of the domain is\n"},
     {"explain", ctl_explain, "[-c FILE] ADDRESS | QUEUE-ID | SESSION | CLIENT-ADDRESS", "say why",
      "  an address    where it would go: aliases, account, exchangers with their addresses\n"
      "  a queue id    why it is still here, or what became of it\n"

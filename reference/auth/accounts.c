@@ -156,7 +156,7 @@ static enum auth_status fill_targets(struct account *out, const struct alias_ite
             all.v[i] = own;
         }
     }
-    *out = (struct account){.user = xstrdup(q->local), .home = xstrdup(""), .uid = -1, .gid = -1,
+    *out = (struct account){.user = xstrdup(q->system ? q->local : q->address), .home = xstrdup(""), .uid = -1, .gid = -1,
                             .targets = all.v, .target_count = all.n};
     return AUTH_ALIAS;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 static const struct backend_type *const types[] = {
-    &backend_file,
+    &backend_file, &backend_sqlite,
 };
 enum { TYPES = sizeof types / sizeof *types };
 

@@ -56,7 +56,7 @@ struct backend_type {
                              void *arg, struct buf *why);
 };
 
-extern const struct backend_type backend_file;
+extern const struct backend_type backend_file, backend_sqlite;
 
 /* The type of this name; NULL when there is none in this build. */
 const struct backend_type *backend_find(const char *name);

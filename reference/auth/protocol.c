@@ -147,17 +147,24 @@ static enum auth_status answer_verify(struct accounts *a, const json_t *o, struc
     bool readable = hex_text(hex, password);
     if (!readable)
         password[0] = 0;
-    enum auth_status status = accounts_verify(a, user, password, out);
+    struct login login;
+    enum auth_status status = accounts_login(a, user, &login);
+    status = accounts_check(a, &login, status, password);
     explicit_bzero(password, sizeof password);
-    if (!readable && status == AUTH_OK) {
-        account_free(out);
+    if (!readable && status == AUTH_OK)
         status = AUTH_NO;
+    if (status == AUTH_OK) {
+        *out = login.account;
+        login.account = (struct account){0};
     }
     if (status == AUTH_OK)
         event("auth.verified", EV_STR("user", out->user), EV_STR("peer", peer));
     else
         event("auth.refused", EV_STR("user", user), EV_STR("peer", peer),
-              EV_STR("why", status == AUTH_NO ? "no such user and password" : "cannot tell now"));
+              EV_STR("why", status == AUTH_TEMPFAIL ? "cannot tell now"
+                            : login.why             ? login.why
+                                                    : "no such user and password"));
+    login_free(&login);
     if (status == AUTH_NO && refused)
         refused(peer ? peer : "");
     return status;

@@ -1,4 +1,4 @@
-/* ctl.h - the operator's commands: `postroad check|queue|send|user|explain|stop|reload`. Each gets
+/* ctl.h - the operator's commands: `postroad check|queue|send|user|domain|alias|explain|stop|reload`. Each gets
  * its own name as argv[0] and returns an exit status of sysexits.h. */
 #ifndef REFERENCE_CTL_H
 #define REFERENCE_CTL_H
@@ -11,6 +11,8 @@ int ctl_check(int argc, char **argv);
 int ctl_queue(int argc, char **argv);
 int ctl_send(int argc, char **argv);
 int ctl_user(int argc, char **argv);
+int ctl_domain(int argc, char **argv);
+int ctl_alias(int argc, char **argv);
 int ctl_explain(int argc, char **argv);
 int ctl_stop(int argc, char **argv);
 int ctl_reload(int argc, char **argv);

@@ -84,7 +84,7 @@ static void explain_target(struct explanation *x, const char *target, int depth)
         printf("the command %s\n", target + 1);
     } else if (target[0] == '/') {
         printf("the file %s\n", target);
-    } else if (domain && !config_is_local(x->c, slice_str(domain + 1))) {
+    } else if (domain && accounts_domain(x->accounts, domain + 1) == AUTH_NO) {
         printf("%s, elsewhere:\n", target);
         explain_route(x, domain + 1, depth + 1);
     } else {
@@ -112,7 +112,8 @@ static void explain_local(struct explanation *x, const char *name, int depth)
         indent(depth);
         printf("no such user: refused at RCPT with 550 5.1.1 (RFC 5321 3.3); neither in %s nor in "
                "%s\n",
-               x->c->users_file, x->c->aliases_file ? x->c->aliases_file : "an aliases file");
+               x->c->accounts_count ? "the accounts" : x->c->users_file,
+               x->c->aliases_file ? x->c->aliases_file : "an aliases file");
         x->status = EX_NOUSER;
         break;
     case AUTH_TEMPFAIL:
@@ -138,6 +139,9 @@ int explain_address(const struct config *c, const char *text)
     printf("%s\n", address);
     if (config_is_local(c, slice_str(domain))) {
         printf("  %s is one of domains: delivered here\n", domain);
+        explain_local(&x, address, 1);
+    } else if (accounts_domain(x.accounts, domain) != AUTH_NO) {
+        printf("  %s is a virtual domain of the accounts: delivered here\n", domain);
         explain_local(&x, address, 1);
     } else {
         printf(config_is_relay(c, slice_str(domain))

@@ -1,7 +1,8 @@
 /* user.c - `postroad user`: the users file, changed without losing a comment. */
-#include "reference/ctl/ctl.h"
+#include "reference/ctl/user.h"
 
 #include "base/mem.h"
+#include "reference/ctl/ctl.h"
 #include "reference/auth/password.h"
 #include "reference/auth/secret.h"
 #include "reference/auth/users.h"
@@ -18,8 +19,6 @@
 #include <sysexits.h>
 #include <termios.h>
 #include <unistd.h>
-
-struct options { const char *config, *file, *uid, *gid, *home, *scheme; bool locked; };
 
 /* ---- the password ---------------------------------------------------------------------------- */
 
@@ -55,8 +54,7 @@ static const char *why_no_secret(int error)
                              : strerror(error);
 }
 
-/* A new secret, or NULL with a message. */
-static char *ask_password(const char *scheme)
+char *ctl_ask_password(const char *scheme)
 {
     char first[PASSWORD_MAX], second[PASSWORD_MAX];
     char *hash = NULL;
@@ -67,7 +65,7 @@ static char *ask_password(const char *scheme)
     } else if (isatty(STDIN_FILENO) &&
                (!read_password("Once more: ", second) || strcmp(first, second) != 0)) {
         fprintf(stderr, "postroad: the passwords differ; nothing is changed\n");
-    } else if (!(hash = secret_make(scheme, first))) {
+    } else if (!(hash = secret_make(scheme ? scheme : "crypt", first))) {
         fprintf(stderr, "postroad: cannot make a secret of that: %s\n", why_no_secret(errno));
     }
     explicit_bzero(first, sizeof first);
@@ -170,7 +168,7 @@ static int check_and_replace(const char *file, const struct buf *text)
 
 /* ---- the actions ----------------------------------------------------------------------------- */
 
-static char *new_line(const struct options *o, const char *name, const char *hash)
+static char *new_line(const struct user_options *o, const char *name, const char *hash)
 {
     if (o->uid || o->gid || o->home)
         return xasprintf("%s:%s:%s:%s:%s", name, hash, o->uid ? o->uid : "", o->gid ? o->gid : "",
@@ -178,7 +176,7 @@ static char *new_line(const struct options *o, const char *name, const char *has
     return xasprintf("%s:%s", name, hash);
 }
 
-static int add(const struct options *o, const char *name, const struct buf *old, const char *file)
+static int add(const struct user_options *o, const char *name, const struct buf *old, const char *file)
 {
     struct buf text = {0};
     if (edit(buf_slice(old), slice_str(name), NULL, &text)) {
@@ -187,7 +185,7 @@ static int add(const struct options *o, const char *name, const struct buf *old,
         buf_free(&text);
         return EX_DATAERR;
     }
-    char *hash = o->locked ? xstrdup("!") : ask_password(o->scheme ? o->scheme : "crypt");
+    char *hash = o->locked ? xstrdup("!") : ctl_ask_password(o->scheme);
     int status = EX_DATAERR;
     if (hash) {
         char *line = new_line(o, name, hash);
@@ -200,7 +198,7 @@ static int add(const struct options *o, const char *name, const struct buf *old,
     return status;
 }
 
-static int change(const struct options *o, const char *name, const struct buf *old,
+static int change(const struct user_options *o, const char *name, const struct buf *old,
                   const char *file, bool remove)
 {
     struct users users;
@@ -217,7 +215,7 @@ static int change(const struct options *o, const char *name, const struct buf *o
     if (!e) {
         fprintf(stderr, "postroad: there is no user %s; postroad user list shows them\n", name);
         status = EX_NOUSER;
-    } else if (remove || (hash = o->locked ? xstrdup("!") : ask_password(scheme))) {
+    } else if (remove || (hash = o->locked ? xstrdup("!") : ctl_ask_password(scheme))) {
         if (!remove && *e->home)
             line = xasprintf("%s:%s:%lld:%lld:%s", e->name, hash, (long long)e->uid,
                              (long long)e->gid, e->home);
@@ -251,7 +249,7 @@ static int list(const struct buf *text, const char *file)
     return EX_OK;
 }
 
-static int run(const struct options *o, const char *file, const char *action, const char *name)
+static int run(const struct user_options *o, const char *file, const char *action, const char *name)
 {
     struct buf text = {0};
     bool listing = strcmp(action, "list") == 0;
@@ -289,9 +287,12 @@ int ctl_user(int argc, char **argv)
     static const struct option options[] = {
         {"file", required_argument, NULL, 'F'}, {"uid", required_argument, NULL, 'u'},
         {"gid", required_argument, NULL, 'g'}, {"home", required_argument, NULL, 'h'},
-        {"scheme", required_argument, NULL, 's'},
+        {"scheme", required_argument, NULL, 's'}, {"db", required_argument, NULL, 'D'},
+        {"quota", required_argument, NULL, 'q'}, {"groups", required_argument, NULL, 'G'},
+        {"expires", required_argument, NULL, 'e'}, {"domain", required_argument, NULL, 'd'},
+        {"shadow", required_argument, NULL, 'S'}, {"min-uid", required_argument, NULL, 'm'},
         {"locked", no_argument, NULL, 'l'}, {0}};
-    struct options o = {.config = CTL_DEFAULT_CONFIG};
+    struct user_options o = {.config = CTL_DEFAULT_CONFIG};
     int option;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         switch (option) {
@@ -301,15 +302,28 @@ int ctl_user(int argc, char **argv)
         case 'g': o.gid = optarg; break;
         case 'h': o.home = optarg; break;
         case 's': o.scheme = optarg; break;
+        case 'D': o.db = optarg; break;
+        case 'q': o.quota = optarg; break;
+        case 'G': o.groups = optarg; break;
+        case 'e': o.expires = optarg; break;
+        case 'd': o.domain = optarg; break;
+        case 'S': o.shadow = optarg; break;
+        case 'm': o.min_uid = optarg; break;
         case 'l': o.locked = true; break;
         default: return ctl_usage("user");
         }
     }
-    if (optind >= argc || argc - optind > 2)
+    int words = argc - optind;
+    const char *action = argv[optind], *name = words > 1 ? argv[optind + 1] : NULL;
+    if (words == 3 && strcmp(action, "import") == 0)
+        return ctl_import(&o, name, argv[optind + 2]);
+    if (words < 1 || words > 2)
         return ctl_usage("user");
+    if ((name && strchr(name, '@')) || o.db)      /* without a system account */
+        return ctl_virtual_user(&o, action, name);
     struct config *c = o.file ? NULL : ctl_config(o.config);
     char *file = xstrdup(o.file ? o.file : c->users_file ? c->users_file : "");
-    int status = run(&o, file, argv[optind], optind + 1 < argc ? argv[optind + 1] : NULL);
+    int status = run(&o, file, action, name);
     free(file);
     config_free(c);
     return status;

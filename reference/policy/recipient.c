@@ -1,7 +1,7 @@
 /* recipient.c - the decision at RCPT. */
 #include "reference/policy/recipient.h"
 
-enum where { ELSEWHERE, RELAY, LOCAL };
+enum where { ELSEWHERE, RELAY, LOCAL, CANNOT_TELL };
 
 static enum where place_of(const struct recipient_check *c, struct slice domain)
 {
@@ -13,7 +13,10 @@ static enum where place_of(const struct recipient_check *c, struct slice domain)
     if (c->local != NULL && address_literal_parse(domain, &literal) &&
         netaddr_same_host(&literal, c->local))
         return LOCAL;
-    return config_is_relay(c->config, domain) ? RELAY : ELSEWHERE;
+    if (config_is_relay(c->config, domain))
+        return RELAY;
+    enum auth_status found = c->domain ? c->domain(c->lookup_arg, domain) : AUTH_NO;
+    return found == AUTH_OK ? LOCAL : found == AUTH_TEMPFAIL ? CANNOT_TELL : ELSEWHERE;
 }
 
 static bool has_route_inside(const struct path *to) { return strpbrk(to->local, "@%!") != NULL; }
@@ -42,6 +45,12 @@ static void add_local_address(const struct recipient_check *c, const struct path
     path_canonical(&p, address);
 }
 
+static void cannot_tell(const struct path *to, struct verdict *v)
+{
+    verdict_set(v, 451, "4.3.0", "accounts-unavailable", "RFC 5321 3.3, 4.2.1",
+                "<%s> cannot be looked up now, try again later", to->address);
+}
+
 static void check_account(const struct recipient_check *c, const struct path *to,
                           const char *address, struct verdict *v)
 {
@@ -64,8 +73,7 @@ static void check_account(const struct recipient_check *c, const struct path *to
     case AUTH_TEMPFAIL:
         break;
     }
-    verdict_set(v, 451, "4.3.0", "accounts-unavailable", "RFC 5321 3.3, 4.2.1",
-                "<%s> cannot be looked up now, try again later", to->address);
+    cannot_tell(to, v);
 }
 
 void policy_recipient(const struct recipient_check *c, const struct path *to, struct buf *address,
@@ -85,7 +93,9 @@ void policy_recipient(const struct recipient_check *c, const struct path *to, st
         return;
     }
     buf_add_str(address, to->address);
-    if (c->submission && path_is_unqualified(to))
+    if (where == CANNOT_TELL)
+        cannot_tell(to, v);
+    else if (c->submission && path_is_unqualified(to))
         verdict_set(v, 554, "5.1.2", "recipient-unqualified", "RFC 6409 4.2",
                     "<%s> give the whole name of the domain", to->address);
     else if (c->trusted)

@@ -21,6 +21,8 @@
 
 /* Is there such a local address? The answers of auth_lookup. */
 typedef enum auth_status account_lookup(void *arg, const char *address);
+/* Does a back end have this domain? The answers of auth_domain. */
+typedef enum auth_status domain_lookup(void *arg, struct slice domain);
 
 struct recipient_check {
     const struct config *config;
@@ -28,7 +30,8 @@ struct recipient_check {
     bool trusted;                    /* the client may send anywhere (relay-from) */
     bool submission;                 /* RFC 6409: domains must be fully qualified */
     account_lookup *lookup;
-    void *lookup_arg;
+    domain_lookup *domain;           /* NULL: none but those of the configuration */
+    void *lookup_arg;                /* of both */
 };
 
 /* Decides about `to`. When the verdict accepts, *address (appended to) is the forward-path for the

@@ -22,10 +22,12 @@ struct slice address_domain(const char *address)
     return at < 0 ? slice_str("") : slice_sub(s, (size_t)at + 1, s.n);
 }
 
-bool address_is_local(const struct config *c, const char *address)
+enum auth_status address_is_local(struct worker *w, const char *address)
 {
     struct slice domain = address_domain(address);
-    return domain.n == 0 || config_is_local(c, domain);
+    if (domain.n == 0 || config_is_local(w->c, domain))
+        return AUTH_OK;
+    return w->domain ? w->domain(w->look_up_arg, domain) : AUTH_NO;
 }
 
 void targets_free(struct targets *t)
@@ -86,6 +88,20 @@ static void expand_local(struct expansion *x, const char *address, int depth)
     free(domain);
 }
 
+static void expand_address(struct expansion *x, const char *address, int depth)
+{
+    switch (address_is_local(x->w, address)) {
+    case AUTH_OK:
+        expand_local(x, address, depth);
+        break;
+    case AUTH_NO:
+        add_target(x, address, false);
+        break;
+    default:
+        x->out->tempfail = true;
+    }
+}
+
 static void expand_item(struct expansion *x, const char *item, const char *domain, int depth)
 {
     const char *name = item[0] == '\\' ? item + 1 : item;
@@ -97,10 +113,8 @@ static void expand_item(struct expansion *x, const char *item, const char *domai
     address = address_domain(name).n ? xstrdup(name) : xasprintf("%s@%s", name, domain);
     if (item[0] == '\\')
         add_target(x, address, true);
-    else if (address_is_local(x->w->c, address))
-        expand_local(x, address, depth + 1);
     else
-        add_target(x, address, false);
+        expand_address(x, address, depth + 1);
     free(address);
 }
 

@@ -68,7 +68,12 @@ static void find_way(struct intake *in, size_t i)
     struct account account = {0};
     if (r->state != RCPT_TODO)
         return;
-    if (!address_is_local(in->w->c, r->address)) {
+    enum auth_status here = address_is_local(in->w, r->address);
+    if (here == AUTH_TEMPFAIL) {
+        decide(in, i, VERDICT_DEFER, "4.3.0", "accounts cannot be looked up now");
+        return;
+    }
+    if (here == AUTH_NO) {
         go(&in->v[i], address_domain(r->address), NULL);
         return;
     }

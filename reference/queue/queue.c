@@ -47,12 +47,14 @@ static enum auth_status look_up(void *arg, const char *address, struct account *
     return auth_lookup(arg, address, out);
 }
 
+static enum auth_status domain(void *arg, struct slice name) { return auth_domain(arg, name); }
+
 static void *worker_thread(void *arg)
 {
     struct worker_slot *slot = arg;
     struct role *role = slot->role;
     struct auth_client *auth = auth_client_new(role->c);
-    struct worker w = {role->c, role->s, slot->relay, look_up, auth, &role->removed};
+    struct worker w = {role->c, role->s, slot->relay, look_up, auth, domain, &role->removed};
     worker_run(&w);
     auth_client_free(auth);
     pthread_mutex_lock(&role->lock);

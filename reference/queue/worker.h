@@ -16,6 +16,8 @@ struct worker {
     /* auth_lookup, or a test's own. */
     enum auth_status (*look_up)(void *arg, const char *address, struct account *out);
     void *look_up_arg;
+    /* auth_domain; NULL: no domains but those of the configuration. */
+    enum auth_status (*domain)(void *arg, struct slice domain);
     atomic_bool *removed;        /* set when files were removed: a sync of the folder is due */
 };
 
@@ -50,7 +52,8 @@ void targets_free(struct targets *t);
 
 /* The domain of an address: what follows the last "@"; "" when there is none. */
 struct slice address_domain(const char *address);
-bool address_is_local(const struct config *c, const char *address);
+/* Is it delivered here (AUTH_OK), elsewhere (AUTH_NO), or can nobody tell now? */
+enum auth_status address_is_local(struct worker *w, const char *address);
 
 /* --- outcome.c ------------------------------------------------------------------------------ */
 

@@ -97,6 +97,7 @@ static void add_recipient(struct session *s, const struct path *to, struct slice
         .trusted = s->trusted,
         .submission = config_is_submission(s->peer->service),
         .lookup = s->ctx->lookup,
+        .domain = s->ctx->domain,
         .lookup_arg = s->ctx->lookup_arg,
     };
     policy_recipient(&check, to, &address, &v);

@@ -38,6 +38,7 @@ struct smtpd_ctx {
     const struct service *service;     /* asked whether it stops; NULL: it never does */
     const struct smtpd_spool *spool;
     account_lookup *lookup;
+    domain_lookup *domain;
     void *lookup_arg;
     SSL_CTX *tls;                      /* for STARTTLS; NULL: not offered */
 };

@@ -67,6 +67,17 @@ static enum auth_status lookup(void *arg, const char *address)
     return status;
 }
 
+static enum auth_status domain(void *arg, struct slice name)
+{
+    struct auth_pool *pool = arg;
+    if (!pool->config->virtual_domains)
+        return AUTH_NO;
+    struct auth_client *a = pool_take(pool);
+    enum auth_status status = auth_domain(a, name);
+    pool_give(pool, a);
+    return status;
+}
+
 /* --- log-ins: an exchange keeps one connection to auth from its beginning to its end -------- */
 
 struct login_client {
@@ -148,6 +159,7 @@ int smtpd_main(const struct config *c, const struct role_listener *l, size_t n)
         .config = c,
         .spool = &smtpd_queue_spool,
         .lookup = lookup,
+        .domain = domain,
         .lookup_arg = &pool,
         .tls = tls_server_context(),
     };

@@ -17,7 +17,8 @@ void smtpd_vrfy(struct session *s, struct slice argument)
     struct path p;
     if (slice_index(text, '@') >= 0 && mailbox_parse(text, &p) == ADDRESS_OK) {
         struct slice domain = slice_str(p.domain);
-        bool ours = config_is_local(s->config, domain) || config_is_relay(s->config, domain);
+        bool ours = config_is_local(s->config, domain) || config_is_relay(s->config, domain) ||
+                    (s->ctx->domain && s->ctx->domain(s->ctx->lookup_arg, domain) != AUTH_NO);
         path_free(&p);
         if (!ours && !s->trusted) {
             smtpd_refuse(s, 550, "5.7.1", "relay-refused", "RFC 5321 3.5.3, 3.6.2",
