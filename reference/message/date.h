@@ -7,7 +7,7 @@
 struct sent_date {
     int64_t utc;             /* seconds since 1970 */
     int zone_minutes;        /* east of UTC; 0 for "-0000" and unknown letters (4.3) */
-    int32_t local_day;       /* the day as written, counted from 1970-01-01 without regard to the zone:
+    int32_t local_day;       /* the day as written, from 1970-01-01, whatever the zone:
                                 SENTBEFORE, SENTON, SENTSINCE (RFC 9051 6.4.4) */
 };
 

@@ -5,6 +5,7 @@
 #define REFERENCE_DECODE_H
 
 #include "reference/message/mime.h"
+#include "reference/message/utf8.h"
 
 /* ---- header text ---- */
 
@@ -24,19 +25,16 @@ void charset_push(struct charset *c, struct slice in, struct buf *out);
 void charset_close(struct charset *c, struct buf *out);  /* out: for a last U+FFFD; or NULL */
 /* Appends s, of charset `name`, in UTF-8. An unknown charset is read as US-ASCII is. */
 void charset_decode(struct buf *out, struct slice s, struct slice name);
-/* Appends s as valid UTF-8, reading it as Windows-1252 when it is not. */
-void utf8_repair(struct buf *out, struct slice s);
-bool utf8_valid(struct slice s);
-
 /* ---- content transfer encodings ---- */
 
 struct transfer {                    /* zero it and set the encoding */
     enum mime_encoding encoding;
-    uint32_t bits; int count;        /* base64: bits not given yet */
-    bool ended;                      /* base64: "=" was there */
-    char held[8]; size_t held_len;   /* quoted-printable: "=", "=4", "=" CR */
+    uint32_t bits;                   /* base64: octets not given yet */
+    int digits;                      /* base64: how many characters of a group of four were read */
+    char held[8];                    /* quoted-printable: "=", "=4", "=" CR */
+    size_t held_len;
     struct buf blanks;               /* quoted-printable: blanks that may be at the end of a line */
-    bool damaged;                    /* something was not of the encoding; skipped or kept */
+    bool damaged;                    /* something was not of the encoding; it was skipped or kept */
 };
 /* Appends the octets that `in` stands for. */
 void transfer_push(struct transfer *t, struct slice in, struct buf *out);

@@ -1,9 +1,9 @@
 /* envelope.h - what IMAP says of a message: ENVELOPE, BODY, BODYSTRUCTURE (RFC 9051 7.5.2).
  *
- * Text is appended in the syntax of FETCH responses, ready to be sent. Strings are quoted where
- * they may be and literals where they must be ("{5}" CRLF); header text with octets above 127 is
- * shown as it is when it is valid UTF-8 and `utf8` is set (RFC 9051 4.3, RFC 6855 3), else as a
- * literal. */
+ * Text is appended in the syntax of FETCH responses, ready to be sent in every state of a session:
+ * strings are quoted when they are short ASCII and literals otherwise ("{5}" CRLF), which may hold
+ * UTF-8 whether or not the client has enabled it (RFC 9051 4.3, RFC 6855 3). So one text can be
+ * kept in the index for all. */
 #ifndef REFERENCE_ENVELOPE_H
 #define REFERENCE_ENVELOPE_H
 
@@ -19,11 +19,11 @@ struct envelope {
 
 void envelope_read(struct envelope *e, struct slice header);
 /* Appends "(date subject from sender reply-to to cc bcc in-reply-to message-id)". */
-void envelope_write(struct buf *out, const struct envelope *e, bool utf8);
+void envelope_write(struct buf *out, const struct envelope *e);
 /* Appends the structure of part: BODY, or BODYSTRUCTURE with the extension data when `extended`. */
-void bodystructure_write(struct buf *out, const struct mime_part *part, bool extended, bool utf8);
-/* Appends s as an nstring of IMAP: NIL for p NULL, else quoted or a literal. CR, LF and NUL are
- * never sent inside quotes; NUL is dropped (RFC 9051 4.3). */
-void imap_nstring(struct buf *out, struct slice s, bool utf8);
+void bodystructure_write(struct buf *out, const struct mime_part *part, bool extended);
+/* Appends s as an nstring of IMAP: NIL for p NULL, else quoted or a literal. NUL, which neither may
+ * have, is left out (RFC 9051 4.3). */
+void imap_nstring(struct buf *out, struct slice s);
 
 #endif

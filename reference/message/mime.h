@@ -34,10 +34,12 @@ enum mime_kind {
 };
 
 struct mime_part {
-    struct mime_part *parent, *child, *next;   /* child: the first one */
+    struct mime_part *parent, *next;
+    struct mime_part *child, *last_child;   /* first and last of its `children` children */
+    uint32_t children;
     enum mime_kind kind;
     struct mime_extent header;       /* with the empty line that ends it */
-    struct mime_extent body;         /* without the line end that belongs to the boundary after it */
+    struct mime_extent body;         /* without the line end before the boundary after it */
     struct slice header_text;        /* as pushed, without the empty line; cut at MIME_HEADER_MAX */
 
     struct slice type, subtype;      /* as written; text/plain, or message/rfc822 in a digest, when
@@ -51,7 +53,6 @@ struct mime_part {
 struct mime_message {
     struct mime_part *root;          /* the message itself: its header is the message's header */
     uint64_t size, raw_size;         /* wire octets, pushed octets */
-    bool has_nul, has_8bit;          /* anywhere in it */
     struct mime_arena *arena;        /* internal: memory of parts and header text */
 };
 
@@ -79,14 +80,13 @@ bool mime_is_type(const struct mime_part *part, const char *type, const char *su
  * (at the first ";"). Continuations and charsets of RFC 2231 are joined and become UTF-8; so do raw
  * 8-bit octets and the encoded words of RFC 2047 that some mailers write there. */
 struct mime_parameter {
-    struct slice name;               /* in `value` */
+    char *name;                      /* without the "*0*" of RFC 2231 */
     char *text;                      /* UTF-8 */
+    bool extended;                   /* it was written with a charset: name*= (RFC 2231 4) */
 };
 struct mime_parameters { struct mime_parameter *all; size_t count; };
 enum { MIME_PARAMETERS_MAX = 200 };
-/* `decode` false: RFC 2231 pieces stay apart and names keep their "*", as BODYSTRUCTURE shows them
- * (RFC 9051 7.5.2 speaks of the parameters as they were written). */
-void mime_parameters_parse(struct mime_parameters *list, struct slice value, bool decode);
+void mime_parameters_parse(struct mime_parameters *list, struct slice value);
 void mime_parameters_free(struct mime_parameters *list);
 /* NULL when not there. */
 const char *mime_parameter(const struct mime_parameters *list, const char *name);

@@ -14,8 +14,8 @@ void base_subject(struct buf *out, struct slice value, bool *reply);
 void text_fold(struct buf *out, struct slice s);
 
 /* The Message-IDs in the value of Message-ID, In-Reply-To, References: takes the next one off
- * *rest, without its <>, quotes of the local part resolved (RFC 5256 3, REFERENCES step 1). *id
- * points into `scratch`, which must stay. */
+ * *rest, without its <>, quotes of the local part resolved (RFC 5256 3, REFERENCES step 1). *id is
+ * good until the next call with `scratch`. */
 bool message_id_next(struct slice *rest, struct buf *scratch, struct slice *id);
 
 #endif

@@ -1,0 +1,101 @@
+/* fold.c - text in the form in which it is compared: i;unicode-casemap (RFC 5051 2).
+ *
+ * Each character is made titlecase and then decomposed (compatibility decomposition), one at a
+ * time: the collation asks for no more. Results for the first 64 K characters are kept. */
+#include "reference/message/subject.h"
+
+#include "base/mem.h"
+#include "reference/message/utf8.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unicase.h>
+#include <uninorm.h>
+
+enum { PAGE = 256, PAGES = 256, DEPTH_MAX = 8 };
+
+struct page {
+    uint32_t start[PAGE + 1];      /* in text, of each character's folded form */
+    char text[];
+};
+
+static _Atomic(struct page *) pages[PAGES];
+
+static void decompose(struct buf *out, ucs4_t c, int depth)
+{
+    ucs4_t parts[UC_DECOMPOSITION_MAX_LENGTH];
+    int tag;
+    int n = depth < DEPTH_MAX ? uc_decomposition(c, &tag, parts) : -1;
+    if (n < 0) {
+        utf8_add(out, c);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        decompose(out, parts[i], depth + 1);
+}
+
+static void fold_point(struct buf *out, uint32_t c) { decompose(out, uc_totitle(c), 0); }
+
+/* The page of characters from first on; made at its first use, perhaps by two threads at once. */
+static struct page *page_of(uint32_t number)
+{
+    struct page *page = atomic_load_explicit(&pages[number], memory_order_acquire), *none = NULL;
+    if (page)
+        return page;
+    struct buf text = {0};
+    uint32_t start[PAGE + 1];
+    for (uint32_t i = 0; i < PAGE; i++) {
+        start[i] = (uint32_t)text.len;
+        fold_point(&text, number * PAGE + i);
+    }
+    start[PAGE] = (uint32_t)text.len;
+    page = xmalloc(sizeof *page + text.len);
+    memcpy(page->start, start, sizeof start);
+    memcpy(page->text, text.data, text.len);
+    buf_free(&text);
+    if (!atomic_compare_exchange_strong(&pages[number], &none, page)) {
+        free(page);
+        return none;
+    }
+    return page;
+}
+
+static uint32_t decode_point(const unsigned char *s, size_t n)
+{
+    uint32_t c = n == 1 ? s[0] : s[0] & (0xffu >> (n + 1));
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | (s[i] & 0x3f);
+    return c;
+}
+
+void text_fold(struct buf *out, struct slice s)
+{
+    buf_reserve(out, s.n);
+    while (s.n > 0) {
+        size_t run = ascii_run(s);
+        buf_reserve(out, run);
+        char *to = out->data + out->len;
+        for (size_t i = 0; i < run; i++)
+            to[i] = (char)(s.p[i] - ((unsigned char)(s.p[i] - 'a') < 26 ? 32 : 0));
+        out->len += run;
+        out->data[out->len] = 0;
+        s = slice_of(s.p + run, s.n - run);
+        if (s.n == 0)
+            break;
+        size_t n = utf8_length(s.p, s.n);
+        if (n == 0 || n == UTF8_CUT) {               /* not UTF-8: as it is */
+            buf_add_byte(out, s.p[0]);
+            n = 1;
+        } else {
+            uint32_t c = decode_point((const unsigned char *)s.p, n);
+            if (c < PAGE * PAGES) {
+                const struct page *page = page_of(c / PAGE);
+                uint32_t from = page->start[c % PAGE], end = page->start[c % PAGE + 1];
+                buf_add(out, page->text + from, end - from);
+            } else {
+                fold_point(out, c);
+            }
+        }
+        s = slice_of(s.p + n, s.n - n);
+    }
+}
