@@ -27,7 +27,7 @@ static void decompose(struct buf *out, ucs4_t c, int depth)
     int tag;
     int n = depth < DEPTH_MAX ? uc_decomposition(c, &tag, parts) : -1;
     if (n < 0) {
-        utf8_add(out, c);
+        buf_add_utf8(out, c);
         return;
     }
     for (int i = 0; i < n; i++)
@@ -60,14 +60,6 @@ static struct page *page_of(uint32_t number)
     return page;
 }
 
-static uint32_t decode_point(const unsigned char *s, size_t n)
-{
-    uint32_t c = n == 1 ? s[0] : s[0] & (0xffu >> (n + 1));
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | (s[i] & 0x3f);
-    return c;
-}
-
 void text_fold(struct buf *out, struct slice s)
 {
     buf_reserve(out, s.n);
@@ -85,17 +77,16 @@ void text_fold(struct buf *out, struct slice s)
         size_t n = utf8_length(s.p, s.n);
         if (n == 0 || n == UTF8_CUT) {               /* not UTF-8: as it is */
             buf_add_byte(out, s.p[0]);
-            n = 1;
-        } else {
-            uint32_t c = decode_point((const unsigned char *)s.p, n);
-            if (c < PAGE * PAGES) {
-                const struct page *page = page_of(c / PAGE);
-                uint32_t from = page->start[c % PAGE], end = page->start[c % PAGE + 1];
-                buf_add(out, page->text + from, end - from);
-            } else {
-                fold_point(out, c);
-            }
+            s = slice_of(s.p + 1, s.n - 1);
+            continue;
         }
-        s = slice_of(s.p + n, s.n - n);
+        uint32_t c = utf8_next(&s);
+        if (c < PAGE * PAGES) {
+            const struct page *page = page_of(c / PAGE);
+            uint32_t from = page->start[c % PAGE], end = page->start[c % PAGE + 1];
+            buf_add(out, page->text + from, end - from);
+        } else {
+            fold_point(out, c);
+        }
     }
 }

@@ -25,6 +25,19 @@ size_t utf8_length(const char *p, size_t n)
     return want;
 }
 
+uint32_t utf8_next(struct slice *s)
+{
+    size_t n = utf8_length(s->p, s->n);
+    unsigned char first = (unsigned char)s->p[0];
+    uint32_t c = n <= 1 ? first : first & (0xffu >> (n + 1));
+    if (n == UTF8_CUT)
+        n = 1;
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | ((unsigned char)s->p[i] & 0x3f);
+    *s = slice_sub(*s, n > 0 ? n : 1, s->n);
+    return c;
+}
+
 size_t ascii_run(struct slice s)
 {
     size_t i = 0;
@@ -59,7 +72,7 @@ static const uint16_t WINDOWS_1252[32] = {
     0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,      0x017e, 0x0178,
 };
 
-void utf8_add(struct buf *out, uint32_t c)
+void buf_add_utf8(struct buf *out, uint32_t c)
 {
     char s[4];
     size_t n;
@@ -81,7 +94,7 @@ void utf8_add(struct buf *out, uint32_t c)
 void windows_1252_add(struct buf *out, unsigned char c)
 {
     uint32_t point = c >= 0x80 && c < 0xa0 ? WINDOWS_1252[c - 0x80] : c;
-    utf8_add(out, point ? point : UTF8_REPLACEMENT);
+    buf_add_utf8(out, point ? point : UTF8_REPLACEMENT);
 }
 
 size_t utf8_repair_portion(struct buf *out, struct slice s, bool last)

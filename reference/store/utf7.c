@@ -1,29 +1,6 @@
 #include "reference/store/utf7.h"
 
-#include <unistr.h>
-
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
-
-bool utf8_valid(struct slice s)
-{
-    return s.n == 0 || u8_check((const uint8_t *)s.p, s.n) == NULL;
-}
-
-uint32_t utf8_next(struct slice *s)
-{
-    ucs4_t c = 0;
-    int n = u8_mbtouc(&c, (const uint8_t *)s->p, s->n);
-    *s = slice_sub(*s, (size_t)(n > 0 ? n : 1), s->n);
-    return c;
-}
-
-void buf_add_utf8(struct buf *out, uint32_t character)
-{
-    uint8_t octets[6];
-    int n = u8_uctomb(octets, character, sizeof octets);
-    if (n > 0)
-        buf_add(out, octets, (size_t)n);
-}
 
 /* Stands for itself in modified UTF-7. */
 static bool is_direct(uint32_t c) { return c >= ' ' && c <= '~' && c != '&'; }

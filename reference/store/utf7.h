@@ -3,17 +3,12 @@
 #ifndef REFERENCE_STORE_UTF7_H
 #define REFERENCE_STORE_UTF7_H
 
-#include "base/buf.h"
+#include "reference/message/utf8.h"
 
 /* Appends the name as UTF-8. False, with nothing appended, when it is no modified UTF-7: octets above
  * 126 or below 32, "&" without end, characters encoded that need not be, half a surrogate pair. */
 bool utf7_to_utf8(struct slice name, struct buf *out);
 /* Appends the name (valid UTF-8) in modified UTF-7. */
 void utf8_to_utf7(struct slice name, struct buf *out);
-/* Is it UTF-8, shortest forms only, without surrogates (RFC 3629 3)? */
-bool utf8_valid(struct slice s);
-/* Takes the next character off *s, which is valid UTF-8 and not empty. */
-uint32_t utf8_next(struct slice *s);
-void buf_add_utf8(struct buf *out, uint32_t character);
 
 #endif
