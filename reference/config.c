@@ -3,6 +3,7 @@
 
 #include "base/conf.h"
 #include "base/mem.h"
+#include "reference/policy/policy_conf.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -350,6 +351,9 @@ struct config *config_load(const char *path, struct buf *errors)
     read_numbers(c, cfg);
     config_filters_read(c, cfg, errors);
     config_read_accounts(c, cfg, errors);
+    char *copy = xstrdup(c->path);
+    c->policy = policy_conf_read(cfg, c->path, dirname(copy), c->spool, errors);
+    free(copy);
     cfg_free(cfg);
     check_whole(c, errors);
     if (errors->len > errors_before) {
@@ -383,6 +387,7 @@ void config_free(struct config *c)
     config_free_strings(&c->relay_domains);
     config_free_strings(&c->auth_mechanisms);
     config_free_accounts(c);
+    policy_conf_free(c->policy);
     free(c->relay_from.v);
     free(c->listeners);
     free(c->nameservers);

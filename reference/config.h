@@ -77,6 +77,7 @@ struct filter_conf {
     enum clamd_way clamd_way;
     bool mark_clean;                  /* X-Virus-Status: Clean */
 };
+struct policy_conf;
 
 struct config {
     char *path;                       /* of the file itself */
@@ -154,6 +155,7 @@ struct config {
 
     struct filter_conf *filters;      /* in the order in which they are asked */
     size_t filter_count;
+    struct policy_conf *policy;       /* rules against unwanted mail: policy/policy_conf.h */
 };
 
 /* NULL on error, with messages in *errors that name file, line and remedy. */

@@ -2,6 +2,7 @@
 #include "reference/config_internal.h"
 
 #include "reference/auth/accounts.h"
+#include "reference/policy/policy_conf.h"
 #include "reference/tls/tls.h"
 
 #include <errno.h>
@@ -155,5 +156,6 @@ bool config_check_surroundings(const struct config *c, struct buf *errors, struc
     check_tls(c, errors, warnings);
     check_timeouts(c, warnings);
     check_wisdom(c, warnings);
+    policy_conf_check(c->policy, errors, warnings);
     return errors->len == before;
 }

@@ -5,6 +5,7 @@
 #include "base/conf.h"
 #include "base/timing.h"
 #include "reference/auth/sasl.h"
+#include "reference/policy/policy_conf.h"
 
 /* ---- validators: they run while the line is read, so that the message names it -------------- */
 
@@ -235,7 +236,10 @@ static cfg_opt_t top_keys[] = {
     CFG_SEC("retry", retry_keys, CFGF_NONE), CFG_SEC("deliveries", delivery_keys, CFGF_NONE),
     CFG_SEC("limits", limit_keys, CFGF_NONE), CFG_SEC("timeouts", timeout_keys, CFGF_NONE),
     CFG_SEC("filter", config_filter_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-    CFG_SEC("tls", tls_keys, CFGF_NONE), CFG_SEC("log", log_keys, CFGF_NONE), CFG_END(),
+    CFG_SEC("tls", tls_keys, CFGF_NONE), CFG_SEC("log", log_keys, CFGF_NONE),
+    CFG_SEC("policy", policy_keys, CFGF_NONE),
+    CFG_SEC("rule", rule_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("dnsbl", dnsbl_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES), CFG_END(),
 };
 
 static const struct {
@@ -286,5 +290,6 @@ cfg_t *config_keys_load(const char *path, struct buf *errors)
 {
     attach_checks();
     config_filters_attach();
+    policy_keys_attach();
     return conf_load(top_keys, path, errors);
 }

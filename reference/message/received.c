@@ -14,7 +14,8 @@ void buf_add_address_literal(struct buf *b, const struct netaddr *a)
 void buf_add_received(struct buf *b, const struct received *r)
 {
     /* FROM has what the client said and, in the comment, what the connection says. */
-    buf_printf(b, "Received: from %s (", r->helo);
+    buf_printf(b, "Received: from %s (%s%s", r->helo, r->client_name ? r->client_name : "",
+               r->client_name ? " " : "");
     buf_add_address_literal(b, r->client);
     buf_printf(b, ")\r\n\tby %s with %s id %s", r->by, r->protocol, r->id);
     /* RFC 5321 4.4, 7.2: at most one path, and none when that would show the other recipients. */

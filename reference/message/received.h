@@ -8,6 +8,7 @@
 struct received {
     const char *helo;             /* as the client named itself: a domain or an address literal */
     const struct netaddr *client; /* where the connection came from */
+    const char *client_name;      /* of that address, verified; NULL: none */
     const char *by;               /* our name */
     const char *protocol;         /* SMTP, ESMTP, ... (RFC 3848) */
     const char *id;               /* queue id, an atom */

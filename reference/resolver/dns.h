@@ -23,6 +23,7 @@ struct dns_answer {
     enum dns_status status;
     struct dns_record *v;
     size_t n;
+    uint32_t ttl;                /* seconds that all of it stays true; of "none": RFC 2308 5 */
     char *alias;                 /* the CNAME chain ended here, outside of the answer; or NULL */
     char why[80];                /* of a DNS_TEMPFAIL */
 };

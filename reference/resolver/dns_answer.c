@@ -111,15 +111,18 @@ static bool read_record(const ldns_rr *rr, uint16_t type, struct dns_record *out
 
 /* Follows the chain of CNAMEs from *name as far as the answer section has it (RFC 1034 3.6.2).
  * The order of records means nothing, so each link is looked for anew. False: a loop. */
-static bool follow_chain(const ldns_rr_list *rrs, const ldns_rdf **name, int *links)
+static bool follow_chain(const ldns_rr_list *rrs, const ldns_rdf **name, int *links,
+                         uint32_t *ttl)
 {
     for (*links = 0; *links <= CHAIN_MAX; ++*links) {
         const ldns_rdf *next = NULL;
         for (size_t i = 0; i < ldns_rr_list_rr_count(rrs) && !next; i++) {
             const ldns_rr *rr = ldns_rr_list_rr(rrs, i);
             if (ldns_rr_get_type(rr) == LDNS_RR_TYPE_CNAME && ldns_rr_rdf(rr, 0)
-                && ldns_dname_compare(ldns_rr_owner(rr), *name) == 0)
+                && ldns_dname_compare(ldns_rr_owner(rr), *name) == 0) {
                 next = ldns_rr_rdf(rr, 0);
+                *ttl = ldns_rr_ttl(rr) < *ttl ? ldns_rr_ttl(rr) : *ttl;
+            }
         }
         if (!next)
             return true;
@@ -134,6 +137,21 @@ static bool has_type(const ldns_rr_list *rrs, ldns_rr_type type)
         if (ldns_rr_get_type(ldns_rr_list_rr(rrs, i)) == type)
             return true;
     return false;
+}
+
+/* How long "there is none" stays true: RFC 2308 5, the lesser of the SOA's TTL and its MINIMUM; not
+ * at all without a SOA. */
+static uint32_t negative_ttl(const ldns_pkt *p)
+{
+    const ldns_rr_list *rrs = ldns_pkt_authority(p);
+    for (size_t i = 0; i < ldns_rr_list_rr_count(rrs); i++) {
+        const ldns_rr *rr = ldns_rr_list_rr(rrs, i);
+        if (ldns_rr_get_type(rr) != LDNS_RR_TYPE_SOA || ldns_rr_rd_count(rr) != 7)
+            continue;
+        uint32_t minimum = ldns_rdf2native_int32(ldns_rr_rdf(rr, 6));
+        return minimum < ldns_rr_ttl(rr) ? minimum : ldns_rr_ttl(rr);
+    }
+    return 0;
 }
 
 static enum dns_reading useless(struct dns_answer *out, const char *why)
@@ -151,7 +169,8 @@ static enum dns_reading collect(const ldns_pkt *p, const ldns_rdf *asked, uint16
     const ldns_rr_list *rrs = ldns_pkt_answer(p);
     const ldns_rdf *name = asked;
     int links;
-    if (!follow_chain(rrs, &name, &links))
+    out->ttl = UINT32_MAX;
+    if (!follow_chain(rrs, &name, &links, &out->ttl))
         return useless(out, "CNAME loop");
     for (size_t i = 0; i < ldns_rr_list_rr_count(rrs) && out->n < RECORDS_MAX; i++) {
         const ldns_rr *rr = ldns_rr_list_rr(rrs, i);
@@ -164,6 +183,11 @@ static enum dns_reading collect(const ldns_pkt *p, const ldns_rdf *asked, uint16
             return useless(out, "broken record");
         out->v = xreallocarray(out->v, out->n + 1, sizeof *out->v);
         out->v[out->n++] = record;
+        out->ttl = ldns_rr_ttl(rr) < out->ttl ? ldns_rr_ttl(rr) : out->ttl;
+    }
+    if (!out->n) {
+        uint32_t none = negative_ttl(p);
+        out->ttl = none < out->ttl ? none : out->ttl;
     }
     bool soa = has_type(ldns_pkt_authority(p), LDNS_RR_TYPE_SOA);
     out->status = out->n ? DNS_OK : DNS_NODATA;

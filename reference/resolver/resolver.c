@@ -4,6 +4,8 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "reference/resolver/dns.h"
+#include "reference/resolver/lookup.h"
+#include "reference/resolver/resolver_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +13,6 @@
 
 #define ALIASES_MAX 8            /* questions that follow a CNAME out of one answer into the next */
 #define SERVERS_MAX 3            /* of resolv.conf, as for every program that reads it */
-
-struct resolver {
-    struct netaddr *server;
-    size_t server_count;
-    int64_t timeout_ms;
-    int tries;
-};
 
 const char *dns_status_text(enum dns_status s)
 {
@@ -72,6 +67,8 @@ static uint32_t random_below(uint32_t n)
         v = (uint32_t)random();
     return v % n;
 }
+
+uint16_t resolver_random_id(void) { return (uint16_t)random_below(65536); }
 
 /* Every server in turn, the whole round as often as configured. */
 static void ask_servers(struct resolver *r, const char *name, uint16_t type,
@@ -205,23 +202,11 @@ static enum dns_status look_up_texts(struct resolver *r, const char *name, uint1
     return status;
 }
 
-/* The name of the reverse tree: RFC 1035 3.5 and, a nibble a label, RFC 3596 2.5. */
+/* The name of the reverse tree (RFC 1035 3.5, RFC 3596 2.5). */
 static void reverse_name(const struct netaddr *a, struct buf *name)
 {
-    char host[64];
-    struct netaddr plain;
-    netaddr_host(a, host);      /* shows an IPv4-mapped address as IPv4 */
-    if (!netaddr_parse(&plain, slice_str(host), 0))
-        return;
-    if (plain.sa.sa_family == AF_INET) {
-        const uint8_t *o = (const uint8_t *)&plain.in.sin_addr;
-        buf_printf(name, "%u.%u.%u.%u.in-addr.arpa", o[3], o[2], o[1], o[0]);
-    } else {
-        for (int i = 15; i >= 0; i--)
-            buf_printf(name, "%x.%x.", plain.in6.sin6_addr.s6_addr[i] & 15,
-                       plain.in6.sin6_addr.s6_addr[i] >> 4);
-        buf_add_str(name, "ip6.arpa");
-    }
+    lookup_reversed(a, name);
+    buf_add_str(name, strlen(buf_str(name)) > 15 ? ".ip6.arpa" : ".in-addr.arpa");
 }
 
 enum dns_status resolver_ptr(struct resolver *r, const struct netaddr *a, struct name_list *out)

@@ -20,6 +20,7 @@ struct content {
     struct content_faults faults;
     struct header_scan header;
     bool in_header;
+    bool dropping;             /* a field that is not taken over, and its folded lines */
     struct buf line;           /* the beginning of a header line whose end has not come yet */
     uint64_t size;             /* as RFC 1870 5 counts: without our own fields */
     uint64_t discarded;
@@ -69,6 +70,20 @@ static void check_header_line(struct content *in, struct slice line)
     in->faults.nul |= slice_index(text, 0) >= 0;
 }
 
+/* RFC 8601 5: what a stranger says in our name about his own mail is taken out. A field whose first
+ * line does not name who speaks is taken out as well. */
+static bool is_forged_result(const struct content *in, struct slice line)
+{
+    static const struct slice name = {"Authentication-Results:", 23};
+    const struct policy *p = in->s->ctx->policy;
+    struct slice rest = slice_sub(line, name.n, line.n), id;
+    if (!p || !p->conf->results || in->s->trusted || !slice_istarts(line, name))
+        return false;
+    rest = slice_trim(rest);
+    return !slice_next(&rest, ';', &id) || id.n == 0 || id.p[0] == '(' ||
+           slice_ieq_str(slice_trim(id), in->s->config->hostname);
+}
+
 /* A whole header line with its CRLF. */
 static void header_line(struct content *in, struct slice line)
 {
@@ -80,7 +95,11 @@ static void header_line(struct content *in, struct slice line)
         if (kind == HEADER_BROKEN && config_is_submission(in->s->peer->service))
             store(in, SLICE("\r\n")); /* ends the header that we have begun */
     }
-    store(in, line);
+    bool folded = line.p[0] == ' ' || line.p[0] == '\t';
+    if (kind != HEADER_FIELD || !folded)
+        in->dropping = kind == HEADER_FIELD && is_forged_result(in, line);
+    if (!in->dropping)
+        store(in, line);
 }
 
 /* Passes header lines on one by one; what follows the header is left in *bytes. Lines end in CRLF,
@@ -191,6 +210,23 @@ static void accepted(struct content *in)
     smtpd_reply(s, 250, "2.0.0", "queued as %s", e->id);
 }
 
+/* What the operator's rules and the filters have decided about the message: it goes on its way,
+ * waits for the operator, or vanishes. 0 or -1 with errno; in->w is used up. */
+static int take_its_way(struct content *in, enum filter_action action)
+{
+    const struct smtpd_spool *spool = in->s->ctx->spool;
+    const struct policy_session *p = &in->s->policy;
+    if (p->fate == ACTION_HOLD || (action == FILTER_QUARANTINE && p->fate != ACTION_DISCARD))
+        return spool->hold(in->w);
+    if (p->fate != ACTION_DISCARD)
+        return spool->commit(in->w);
+    spool->abandon(in->w);
+    event("smtpd.discarded", EV_INT("session", (int64_t)in->s->peer->session),
+          EV_STR("id", in->s->envelope.id), EV_STR("from", in->s->envelope.reverse_path),
+          EV_STR("rule", p->fate_rule));
+    return 0;
+}
+
 static void content_free(struct content *in)
 {
     buf_free(&in->line);
@@ -216,14 +252,14 @@ void content_finish(struct content *in)
     const struct smtpd_spool *spool = in->s->ctx->spool;
     end_header(in);
     enum filter_action action = FILTER_REFUSE;
-    if (!content_refused(in))
+    if (!content_refused(in) && smtpd_policy(in->s, AT_END, NULL))
         action = smtpd_filters_message(in->s, &in->w, in->stored, in->trace);
     if (action == FILTER_REFUSE) {
         spool->abandon(in->w);
     } else if (action == FILTER_DISCARD) {
         spool->abandon(in->w);
         accepted(in);
-    } else if ((action == FILTER_QUARANTINE ? spool->hold : spool->commit)(in->w) != 0) {
+    } else if (take_its_way(in, action) != 0) {
         refuse_for_errno(in->s, errno);
     } else {
         accepted(in);
@@ -244,12 +280,13 @@ void content_abandon(struct content *in)
 
 static void store_received(struct content *in)
 {
-    const struct session *s = in->s;
+    struct session *s = in->s;
     const struct envelope *e = &s->envelope;
     struct buf field = {0};
     buf_add_received(&field, &(struct received){
         .helo = s->helo,
         .client = &s->peer->client,
+        .client_name = policy_client_name(&s->policy),
         .by = s->config->hostname,
         .protocol = e->protocol,
         .id = e->id,
@@ -257,6 +294,7 @@ static void store_received(struct content *in)
         .cipher = stream_is_tls(s->io) ? tls_cipher(stream_ssl(s->io)) : NULL,
         .time_us = e->arrived_us,
     });
+    policy_add_fields(&s->policy, &field);
     store(in, buf_slice(&field));
     in->trace = in->stored;
     buf_free(&field);
@@ -283,10 +321,28 @@ static struct queue_writer *open_spool(struct session *s)
     return s->ctx->spool->create(s->config, e);
 }
 
+/* Quarantine: one recipient instead of all, who is told whose mail it is. */
+static void redirect(struct session *s)
+{
+    struct policy_session *p = &s->policy;
+    if (p->fate != ACTION_QUARANTINE)
+        return;
+    struct buf field = {0};
+    for (size_t i = 0; i < s->envelope.rcpt_count; i++)
+        buf_printf(&field, "X-Quarantined: %s; for=<%s>\r\n", p->fate_rule,
+                   s->envelope.rcpt[i].address);
+    buf_add_slice(&p->fields, buf_slice(&field));
+    buf_free(&field);
+    envelope_drop_recipients(&s->envelope, 0);
+    envelope_add_recipient(&s->envelope, slice_str(p->quarantine));
+}
+
 struct content *content_begin(struct session *s)
 {
-    if (!smtpd_filters_pass(s, MILTER_DATA, NULL, (struct slice){0}))
+    if (!smtpd_policy(s, AT_DATA, NULL) ||
+        !smtpd_filters_pass(s, MILTER_DATA, NULL, (struct slice){0}))
         return NULL;
+    redirect(s);
     struct queue_writer *w = open_spool(s);
     if (w == NULL) {
         refuse_for_errno(s, errno);

@@ -29,10 +29,16 @@ static bool hello(struct session *s, struct slice argument)
                      "letters, digits and hyphens only");
         return false;
     }
+    char *before = s->helo;
+    s->helo = slice_dup(name);
+    if (!smtpd_policy(s, AT_HELO, NULL)) {
+        free(s->helo);
+        s->helo = before;
+        return false;
+    }
     /* RFC 5321 4.1.4: an accepted EHLO resets as RSET does. */
     smtpd_transaction_reset(s);
-    free(s->helo);
-    s->helo = slice_dup(name);
+    free(before);
     if (!smtpd_filters_pass(s, MILTER_HELO, NULL, (struct slice){0})) {
         free(s->helo);
         s->helo = NULL;

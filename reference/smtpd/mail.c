@@ -66,7 +66,8 @@ void smtpd_mail(struct session *s, struct slice argument)
         smtpd_answer(s, &v);
     } else if (smtpd_parameters_apply(s, parameters, mail_parameters)) {
         s->envelope.reverse_path = xstrdup(from.address);
-        if (smtpd_filters_pass(s, MILTER_MAIL, NULL, parameters)) {
+        if (smtpd_policy(s, AT_MAIL, NULL) &&
+            smtpd_filters_pass(s, MILTER_MAIL, NULL, parameters)) {
             s->phase = PHASE_MAIL;
             smtpd_answer(s, &v);
         } else {
@@ -102,7 +103,8 @@ static void add_recipient(struct session *s, const struct path *to, struct slice
     };
     policy_recipient(&check, to, &address, &v);
     if (verdict_accepts(&v) &&
-        !smtpd_filters_pass(s, MILTER_RCPT, buf_str(&address), parameters)) {
+        (!smtpd_policy(s, AT_RCPT, buf_str(&address)) ||
+         !smtpd_filters_pass(s, MILTER_RCPT, buf_str(&address), parameters))) {
         buf_free(&address);
         return;
     }

@@ -54,7 +54,8 @@ void smtpd_answer(struct session *s, const struct verdict *v)
     if (is_bad_command(v->code))
         s->errors++;
     char text[sizeof v->text + 32];
-    snprintf(text, sizeof text, "%d %s %s", v->code, v->enhanced, v->text);
+    snprintf(text, sizeof text, "%d %s%s%s", v->code, v->enhanced ? v->enhanced : "",
+             v->enhanced ? " " : "", v->text);
     event("smtpd.refused", EV_INT("session", (int64_t)s->peer->session),
           EV_STR("client", s->client), EV_STR("helo", s->helo),
           EV_STR("from", s->phase >= PHASE_MAIL ? s->envelope.reverse_path : NULL),

@@ -16,6 +16,7 @@ void smtpd_transaction_reset(struct session *s)
     envelope_free(&s->envelope);
     s->envelope = (struct envelope){0};
     s->declared_size = 0;
+    policy_session_reset(&s->policy);
     if (s->phase != PHASE_GREETED)
         s->phase = PHASE_READY;
 }
@@ -94,6 +95,9 @@ static void execute(struct session *s, struct slice line)
     if (c == NULL)
         smtpd_refuse(s, 500, "5.5.2", "unknown-command", "RFC 5321 4.2.4",
                      "command not recognized; HELP lists them");
+    else if (s->refused_at_connect && c->run != smtpd_quit)
+        smtpd_refuse(s, 503, "5.5.1", "refused-at-connect", "RFC 5321 3.1",
+                     "this connection was refused: QUIT ends it");
     else if (!is_printable(argument))
         smtpd_refuse(s, 501, "5.5.4", "octets-in-argument", "RFC 5321 4.1.2",
                      "%s: printable ASCII only", c->name);
@@ -154,10 +158,13 @@ static void serve_command(struct session *s)
         smtpd_close_421(s, "4.7.0", "error-limit", "too many bad commands, closing");
 }
 
-/* A refusal in place of the greeting ends the session (RFC 5321 3.1); the client's QUIT is not
- * waited for. */
+/* RFC 5321 3.1: a refusal by the rules in place of the greeting leaves only QUIT; one by a filter
+ * ends the session at once. */
 static void greet(struct session *s)
 {
+    smtpd_greet_delay(s);
+    if (!smtpd_policy(s, AT_CONNECT, NULL))
+        return;
     if (smtpd_filters_pass(s, MILTER_CONNECT, NULL, (struct slice){0})) {
         smtpd_reply(s, 220, NULL, "%s ESMTP Postroad", s->config->hostname);
         return;
@@ -194,6 +201,7 @@ void smtpd_session(struct stream *io, const struct smtpd_peer *peer, const struc
     event("smtpd.close", EV_INT("session", (int64_t)peer->session), EV_STR("client", s.client),
           EV_STR("local", local), EV_STR("end", s.end), EV_INT("messages", s.messages));
     smtpd_transaction_reset(&s);
+    policy_session_free(&s.policy);
     free(s.helo);
     free(s.user);
     filters_free(s.filters);

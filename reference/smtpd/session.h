@@ -38,6 +38,9 @@ struct session {
     uint64_t declared_size;     /* SIZE= of MAIL, 0 when none */
     struct chunked *chunked;    /* of PHASE_CHUNKS: bdat.c */
 
+    struct policy_session policy; /* the operator's rules about this client and transaction */
+    bool refused_at_connect;    /* RFC 5321 3.1: only QUIT is answered otherwise than 503 */
+
     struct buf line;            /* the command being executed */
     int errors;                 /* bad commands since the last accepted message */
     int messages;               /* accepted in this session */
@@ -92,6 +95,12 @@ void smtpd_lost_in_content(struct session *s, enum io how);
 size_t smtpd_command_line_max(void);
 /* Writes the reply to EHLO: capability.c. */
 void smtpd_capabilities_reply(struct session *s);
+
+/* Asks the operator's rules: policy_at.c. False: refused and answered. `recipient` as the envelope
+ * will have it; NULL at other stages. */
+bool smtpd_policy(struct session *s, enum policy_stage at, const char *recipient);
+/* Waits before the greeting where the configuration wants it: who speaks meanwhile is early. */
+void smtpd_greet_delay(struct session *s);
 
 /* Forgets the open transaction, if any: RSET, EHLO, the end of DATA (RFC 5321 4.1.1.4, 4.1.1.5). */
 void smtpd_transaction_reset(struct session *s);

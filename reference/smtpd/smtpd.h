@@ -7,6 +7,7 @@
 #include "reference/auth/sasl.h"
 #include "reference/config.h"
 #include "reference/policy/recipient.h"
+#include "reference/policy/policy.h"
 #include "reference/queue/queue.h"
 
 /* Who is at the other end. */
@@ -40,6 +41,7 @@ struct smtpd_ctx {
     account_lookup *lookup;
     domain_lookup *domain;
     void *lookup_arg;
+    struct policy *policy;             /* the operator's rules; NULL: none */
     SSL_CTX *tls;                      /* for STARTTLS; NULL: not offered */
 };
 

@@ -161,6 +161,7 @@ int smtpd_main(const struct config *c, const struct role_listener *l, size_t n)
         .lookup = lookup,
         .domain = domain,
         .lookup_arg = &pool,
+        .policy = policy_new(c),
         .tls = tls_server_context(),
     };
     char *busy = xasprintf("421 4.3.2 %s too many connections, try again later", c->hostname);
@@ -182,6 +183,7 @@ int smtpd_main(const struct config *c, const struct role_listener *l, size_t n)
     service_free(service);
     while (pool.n > 0)
         auth_client_free(pool.idle[--pool.n]);
+    policy_free(ctx.policy);
     free(busy);
     return 0;
 }

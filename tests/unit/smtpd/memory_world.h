@@ -102,6 +102,7 @@ static const struct smtpd_spool memory_spool = {
     .create = memory_create,
     .write = memory_write,
     .commit = memory_commit,
+    .hold = memory_commit,
     .abandon = memory_abandon,
 };
 
