@@ -38,6 +38,12 @@ userdb {
 namespace inbox {
   inbox = yes
   separator = /
+  mailbox Drafts {
+    special_use = \\Drafts
+  }
+  mailbox Sent {
+    special_use = \\Sent
+  }
 }
 service lmtp {
   inet_listener lmtp {
