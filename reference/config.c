@@ -260,6 +260,7 @@ static void read_numbers(struct config *c, cfg_t *cfg)
     c->retry_min = conf_duration_ms(retry, "min");
     c->retry_max = conf_duration_ms(retry, "max");
     c->expire = conf_duration_ms(retry, "expire");
+    c->warn = conf_duration_ms(retry, "warn");
     c->queue_scan = conf_duration_ms(retry, "scan");
 
     cfg_t *d = cfg_getsec(cfg, "deliveries");

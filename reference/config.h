@@ -114,6 +114,7 @@ struct config {
 
     uint16_t smtp_port;               /* of the exchangers we send to: 25 */
     int64_t retry_min, retry_max;     /* waits of the retry rule */
+    int64_t warn;                     /* age at which the sender hears of the delay; 0: never */
     int64_t expire;                   /* age at which a message is given up */
     int64_t queue_scan;               /* interval of the scan that needs no wake-up */
     int deliveries;                   /* at once, over all destinations */

@@ -192,7 +192,8 @@ static cfg_opt_t accounts_keys[] = {
 };
 static cfg_opt_t retry_keys[] = {
     CFG_STR("min", "5m", CFGF_NONE), CFG_STR("max", "70m", CFGF_NONE),
-    CFG_STR("expire", "5d", CFGF_NONE), CFG_STR("scan", "60s", CFGF_NONE), CFG_END(),
+    CFG_STR("expire", "5d", CFGF_NONE), CFG_STR("scan", "60s", CFGF_NONE),
+    CFG_STR("warn", "4h", CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t delivery_keys[] = {
     CFG_INT("total", 50, CFGF_NONE), CFG_INT("per-destination", 10, CFGF_NONE),

@@ -202,7 +202,8 @@ bool explain_message(const struct config *c, const char *id)
     explain_folder(c, folder, id, &e);
     for (size_t i = 0; i < e.rcpt_count; i++) {
         static const char *const words[] = {"still to do", "delivered",
-                                            "failed, the sender was told"};
+                                            "failed, the sender was told",
+                                            "delivered", "still to do, the sender was told"};
         struct attempts a;
         ctl_attempts(c, id, e.rcpt[i].address, &a);
         printf("  <%s>: %s%s\n", e.rcpt[i].address, words[e.rcpt[i].state],
@@ -212,7 +213,7 @@ bool explain_message(const struct config *c, const char *id)
         ctl_attempts_free(&a);
     }
     for (size_t i = 0; i < e.rcpt_count; i++)
-        if (e.rcpt[i].state == RCPT_TODO) {
+        if (state_is_open(e.rcpt[i].state)) {
             printf("where it goes now: ");
             explain_address(c, e.rcpt[i].address);
         }

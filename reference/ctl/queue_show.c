@@ -14,7 +14,7 @@
 enum { SHOW_HEADER_MAX = 64 * 1024 };
 
 static const char *const folders[] = {"active", "deferred", "hold", "corrupt"};
-static const char *const mark_words[] = {"todo", "delivered", "failed"};
+static const char *const mark_words[] = {"todo", "delivered", "failed", "delivered", "todo"};
 
 /* ---- collecting ------------------------------------------------------------------------------ */
 

@@ -66,7 +66,7 @@ static void find_way(struct intake *in, size_t i)
 {
     const struct recipient *r = &in->o->e.rcpt[i];
     struct account account = {0};
-    if (r->state != RCPT_TODO)
+    if (!state_is_open(r->state))
         return;
     enum auth_status here = address_is_local(in->w, r->address);
     if (here == AUTH_TEMPFAIL) {
@@ -108,6 +108,19 @@ static bool already_there(const struct intake *in, const struct envelope *e, siz
     return false;
 }
 
+/* RFC 3461 5.2.7.2: what was asked for goes on with an alias for one address; 5.2.7.3 (c): with one
+ * for several all but SUCCESS, which an "expanded" notice answers. */
+static void add_target(struct envelope *e, size_t alias, const char *address, bool single)
+{
+    envelope_add_recipient(e, slice_str(address));
+    struct recipient *to = &e->rcpt[e->rcpt_count - 1], *from = &e->rcpt[alias];
+    to->via = xstrdup(from->address);
+    to->orcpt = from->orcpt ? xstrdup(from->orcpt) : NULL;
+    to->notify = single ? from->notify : from->notify & ~(unsigned)NOTIFY_SUCCESS;
+    if (from->notify && !to->notify)
+        to->notify = NOTIFY_NEVER;
+}
+
 /* Puts the targets of all aliases into the envelope. An alias with items that cannot be served
  * stays to be done, and fails below. */
 static void add_targets(struct intake *in, struct envelope *e, size_t old)
@@ -116,14 +129,13 @@ static void add_targets(struct intake *in, struct envelope *e, size_t old)
         const struct targets *t = &in->v[i].targets;
         if (in->v[i].way != WAY_EXPAND)
             continue;
-        for (size_t k = 0; k < t->list.n; k++) {
-            if (already_there(in, e, old, t->list.v[k]))
-                continue;
-            envelope_add_recipient(e, slice_str(t->list.v[k]));
-            e->rcpt[e->rcpt_count - 1].via = xstrdup(e->rcpt[i].address);
-        }
+        bool single = t->list.n == 1 && t->unsupported == 0;
+        for (size_t k = 0; k < t->list.n; k++)
+            if (!already_there(in, e, old, t->list.v[k]))
+                add_target(e, i, t->list.v[k], single);
+        bool expanded = !single && e->rcpt[i].notify & NOTIFY_SUCCESS && *e->reverse_path;
         if (t->unsupported == 0)
-            e->rcpt[i].state = RCPT_DONE;
+            e->rcpt[i].state = expanded ? RCPT_SENT : RCPT_DONE;
     }
 }
 
@@ -220,6 +232,7 @@ struct job *intake_jobs(struct worker *w, struct message *m, struct opened *o)
         n = old;
     } else {
         settle_decided(&in, m, n);
+        outcome_pay(w, in.o, &m->deferred);
     }
     for (size_t i = 0; i < n; i++) {
         struct recipient_way *way = &in.v[i];

@@ -20,16 +20,24 @@
  *   dots 0                          1: some line begins with a dot (RFC 5321 4.5.2)
  *   octets 7                        8: some octet is over 127
  *   body 7BIT|8BITMIME|BINARYMIME   what the client declared (RFC 6152, RFC 3030)
+ *   utf8 1                          where SMTPUTF8 was asked for (RFC 6531)
  *   protocol ESMTP
  *   client 198.51.100.7
  *   helo client.magedu.test
  *   from <jerry@magedu.test>        the reverse-path, <> when null
+ *   envid QQ314159                  ENVID as it came, where it did (RFC 3461 4.4)
+ *   ret FULL|HDRS                   RET likewise
  *   todo <tom@hehuan.test>          a recipient a line; the word is overwritten in place
  *   done <ann@hehuan.test>          delivered;  "fail" refused for good (bounce made)
  *   todo <eve@magedu.test>          came out of an alias: this address is final, it is not looked
  *   via <staff@hehuan.test>         up as an alias again, and this is what the client named
+ *   notify SUCCESS,DELAY            NOTIFY of this recipient, where it came (RFC 3461 4.1)
+ *   orcpt rfc822;Eve@magedu.test    ORCPT likewise, in its xtext
  *
- * The four letters of todo/done/fail are the only bytes of a complete file that ever change. An
+ * Two more marks are for notices: "late" is todo, and the sender has been told of the delay; "sent"
+ * is done, but the notice of success that the sender asked for is not yet in the queue.
+ *
+ * The four letters of a mark are the only bytes of a complete file that ever change. An
  * alias with several targets is expanded by writing the file anew in incoming/ and renaming it over
  * the old one, with the alias marked done and its targets added. */
 #ifndef REFERENCE_QUEUE_H
@@ -37,17 +45,23 @@
 
 #include "base/buf.h"
 #include "reference/config.h"
+#include "reference/message/dsn.h"
 
 #include <sys/types.h>
 
 #define QUEUE_ID_MAX 32                      /* with the NUL */
 #define QUEUE_HEAD_MAX (16u << 20)           /* octets of a file's head */
 
-enum recipient_state { RCPT_TODO, RCPT_DONE, RCPT_FAIL };
+enum recipient_state { RCPT_TODO, RCPT_DONE, RCPT_FAIL, RCPT_SENT, RCPT_LATE };
+
+/* Still to be delivered? */
+static inline bool state_is_open(enum recipient_state s) { return s == RCPT_TODO || s == RCPT_LATE; }
 
 struct recipient {
     char *address;               /* forward-path without <>, as given at RCPT */
     char *via;                   /* the alias that it came out of; NULL: given by the client */
+    char *orcpt;                 /* ORCPT as it came; NULL: none */
+    unsigned notify;             /* enum notify; 0: nothing was said */
     enum recipient_state state;
     int64_t mark_offset;         /* of the four letters in the file */
 };
@@ -60,15 +74,19 @@ struct envelope {
     bool dots;                   /* some line begins with a dot */
     bool high_octets;            /* some octet is over 127 */
     bool eight_bit;              /* BODY=8BITMIME */
+    bool utf8;                   /* SMTPUTF8 (RFC 6531) */
     bool binary;                 /* BODY=BINARYMIME: no lines at all (RFC 3030) */
     char *protocol;              /* SMTP, ESMTP, LMTP, local (RFC 3848 keywords) */
     char *client;                /* address text */
     char *helo;
     char *reverse_path;          /* without <>; "" is the null reverse-path */
+    char *envid;                 /* ENVID as it came; NULL: none */
+    enum dsn_return ret;
     struct recipient *rcpt;
     size_t rcpt_count;
 };
 
+const char *recipient_mark(enum recipient_state state);   /* its four letters */
 void envelope_free(struct envelope *e);      /* the members, not e */
 void envelope_add_recipient(struct envelope *e, struct slice address);
 void envelope_drop_recipients(struct envelope *e, size_t keep);  /* all but the first `keep` */

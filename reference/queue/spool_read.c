@@ -11,11 +11,18 @@
 
 #define HEAD_CHUNK 8192          /* the head of a message with few recipients */
 
+static const char *const marks[] = {"todo", "done", "fail", "sent", "late"};
+enum { MARKS = sizeof marks / sizeof *marks };
+
+const char *recipient_mark(enum recipient_state state) { return marks[state]; }
+
 void envelope_drop_recipients(struct envelope *e, size_t keep)
 {
     while (e->rcpt_count > keep) {
-        free(e->rcpt[--e->rcpt_count].address);
-        free(e->rcpt[e->rcpt_count].via);
+        struct recipient *r = &e->rcpt[--e->rcpt_count];
+        free(r->address);
+        free(r->via);
+        free(r->orcpt);
     }
 }
 
@@ -27,6 +34,7 @@ void envelope_free(struct envelope *e)
     free(e->client);
     free(e->helo);
     free(e->reverse_path);
+    free(e->envid);
     *e = (struct envelope){0};
 }
 
@@ -83,22 +91,37 @@ static bool read_recipient(struct envelope *e, enum recipient_state state, struc
     return true;
 }
 
+/* The lines below a recipient's own. */
+static bool read_about_recipient(struct recipient *r, struct slice word, struct slice value)
+{
+    struct slice inside;
+    if (slice_eq_str(word, "via"))
+        return unbracket(value, &inside) && read_text(inside, &r->via);
+    if (slice_eq_str(word, "notify"))
+        return notify_parse(value, &r->notify);
+    return slice_eq_str(word, "orcpt") && orcpt_valid(value) && read_text(value, &r->orcpt);
+}
+
 static bool read_line(struct envelope *e, struct slice word, struct slice value, int64_t offset)
 {
     struct slice inside;
     uint64_t number;
 
-    if (slice_eq_str(word, "todo"))
-        return read_recipient(e, RCPT_TODO, value, offset);
-    if (slice_eq_str(word, "done"))
-        return read_recipient(e, RCPT_DONE, value, offset);
-    if (slice_eq_str(word, "fail"))
-        return read_recipient(e, RCPT_FAIL, value, offset);
-    if (slice_eq_str(word, "via"))
-        return e->rcpt_count > 0 && unbracket(value, &inside)
-               && read_text(inside, &e->rcpt[e->rcpt_count - 1].via);
+    for (int state = 0; state < MARKS; state++)
+        if (slice_eq_str(word, marks[state]))
+            return read_recipient(e, (enum recipient_state)state, value, offset);
+    if (e->rcpt_count > 0)
+        return read_about_recipient(&e->rcpt[e->rcpt_count - 1], word, value);
     if (slice_eq_str(word, "from"))
         return unbracket(value, &inside) && read_text(inside, &e->reverse_path);
+    if (slice_eq_str(word, "utf8"))
+        return read_digit(value, '0', '1', &e->utf8);
+    if (slice_eq_str(word, "envid"))
+        return read_text(value, &e->envid);
+    if (slice_eq_str(word, "ret")) {
+        e->ret = slice_eq_str(value, "FULL") ? RETURN_FULL : RETURN_HEADERS;
+        return e->ret == RETURN_FULL || slice_eq_str(value, "HDRS");
+    }
     if (slice_eq_str(word, "id")) {
         if (value.n == 0 || value.n >= sizeof e->id)
             return false;
@@ -267,9 +290,7 @@ int queue_open(const struct config *c, const char *folder, const char *id, struc
 
 int queue_mark(int fd, struct recipient *r, enum recipient_state state, bool sync)
 {
-    static const char *const words[] = {"todo", "done", "fail"};
-
-    if (pwrite(fd, words[state], 4, r->mark_offset) != 4)
+    if (pwrite(fd, marks[state], 4, r->mark_offset) != 4)
         return -1;
     r->state = state;
     return sync ? fdatasync(fd) : 0;

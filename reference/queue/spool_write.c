@@ -76,9 +76,22 @@ static const char *body_name(const struct envelope *e)
     return e->binary ? "BINARYMIME" : e->eight_bit ? "8BITMIME" : "7BIT";
 }
 
+static void add_recipient(struct buf *b, const struct recipient *r)
+{
+    buf_printf(b, "%s <%s>\n", recipient_mark(r->state), r->address);
+    if (r->via)
+        buf_printf(b, "via <%s>\n", r->via);
+    if (r->notify) {
+        buf_add_str(b, "notify ");
+        buf_add_notify(b, r->notify);
+        buf_add_byte(b, '\n');
+    }
+    if (r->orcpt)
+        add_value(b, "orcpt", r->orcpt);
+}
+
 static void add_head(struct queue_writer *w, const struct envelope *e)
 {
-    static const char *const words[] = {"todo", "done", "fail"};
     struct buf *b = &w->pending;
 
     buf_printf(b, "postroad 1\nid %s\narrived %" PRId64 ".%06d\nsize ", w->id,
@@ -89,15 +102,18 @@ static void add_head(struct queue_writer *w, const struct envelope *e)
     buf_add_str(b, "1\noctets ");
     w->octets_at = (int64_t)b->len;
     buf_printf(b, "8\nbody %s\n", body_name(e));
+    if (e->utf8)
+        buf_add_str(b, "utf8 1\n");
     add_value(b, "protocol", e->protocol);
     add_value(b, "client", e->client);
     add_value(b, "helo", e->helo);
     buf_printf(b, "from <%s>\n", e->reverse_path ? e->reverse_path : "");
-    for (size_t i = 0; i < e->rcpt_count; i++) {
-        buf_printf(b, "%s <%s>\n", words[e->rcpt[i].state], e->rcpt[i].address);
-        if (e->rcpt[i].via)
-            buf_printf(b, "via <%s>\n", e->rcpt[i].via);
-    }
+    if (e->envid)
+        add_value(b, "envid", e->envid);
+    if (e->ret != RETURN_ANY)
+        buf_printf(b, "ret %s\n", e->ret == RETURN_FULL ? "FULL" : "HDRS");
+    for (size_t i = 0; i < e->rcpt_count; i++)
+        add_recipient(b, &e->rcpt[i]);
     buf_add_byte(b, '\n');
     w->head_size = (int64_t)b->len;
 }

@@ -32,7 +32,7 @@ static enum site deliver(struct worker *w, struct job *j, struct opened *o,
 {
     struct relay_message rm = {
         .id = o->e.id, .reverse_path = o->e.reverse_path, .eight_bit = o->e.eight_bit,
-        .binary = o->e.binary,
+        .binary = o->e.binary, .envid = o->e.envid, .ret = o->e.ret,
         .high_octets = o->e.high_octets, .dots = o->e.dots, .fd = o->fd,
         .offset = o->e.message_offset, .size = o->e.size,
         .settled = outcome_mark, .settled_arg = o,
@@ -62,7 +62,10 @@ static void run_job(struct worker *w, struct job *j, struct opened *o)
     size_t n = j->n, deferred = 0, failed = 0;
     for (size_t i = 0; i < n; i++) {
         r[i].index = j->r[i].index;
-        r[i].to = j->r[i].to ? j->r[i].to : o->e.rcpt[r[i].index].address;
+        const struct recipient *to = &o->e.rcpt[r[i].index];
+        r[i].to = j->r[i].to ? j->r[i].to : to->address;
+        r[i].notify = to->notify;
+        r[i].orcpt = to->orcpt;
     }
     enum site site = deliver(w, j, o, r);
     outcome_settle(w, o, r, n, j->only, &deferred, &failed);

@@ -63,14 +63,9 @@ void outcome_settle(struct worker *w, struct opened *o, struct relay_recipient *
                     bool only, size_t *deferred, size_t *failed);
 /* Marks a delivery in the moment that it is known; a relay_message's settled. */
 void outcome_mark(void *opened, const struct relay_recipient *r);
+/* Notices of success that a crash has left owing (the mark "sent"). Counts those still owed. */
+void outcome_pay(struct worker *w, struct opened *o, size_t *deferred);
 /* All jobs are over: the message is removed, deferred or held, and given back to the scheduler. */
 void outcome_finish(struct worker *w, struct message *m, struct opened *o);
-
-/* --- bounce.c ------------------------------------------------------------------------------- */
-
-/* Puts a delivery status notification (RFC 3464) about r[0..n), all failed, into the queue; for the
- * same recipients only once. 0, or -1 with errno. */
-int bounce_write(const struct config *c, const struct opened *o, struct relay_recipient *const *r,
-                 size_t n);
 
 #endif

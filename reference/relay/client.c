@@ -87,6 +87,8 @@ static void read_keywords(struct client *cl)
             cl->chunking = true;
         } else if (slice_ieq_str(word, "BINARYMIME")) {
             cl->binary = true;
+        } else if (slice_ieq_str(word, "DSN")) {
+            cl->dsn = true;
         } else if (slice_ieq_str(word, "SMTPUTF8")) {
             cl->utf8 = true;
         } else if (slice_ieq_str(word, "STARTTLS")) {
@@ -111,7 +113,7 @@ static bool hello(struct client *cl, const char *verb)
 bool client_hello(struct client *cl)
 {
     cl->pipelining = cl->size = cl->eight_bit = cl->utf8 = cl->starttls = false;
-    cl->chunking = cl->binary = false;
+    cl->chunking = cl->binary = cl->dsn = false;
     cl->size_limit = 0;
     if (!hello(cl, cl->lmtp ? "LHLO" : "EHLO"))
         return false;
@@ -141,6 +143,7 @@ void recipient_settle(struct relay_recipient *r, const struct relay_message *m,
      * mislead: its class gives way. */
     snprintf(r->status, sizeof r->status, "%s", status);
     r->status[0] = classes[verdict];
+    r->dsn_taken = cl && cl->dsn;
     free(r->reply);
     r->reply = xstrdup(reply);
     free(r->host);

@@ -4,6 +4,7 @@
 #define REFERENCE_CLIENT_H
 
 #include "reference/config.h"
+#include "reference/message/dsn.h"
 #include "reference/relay/reply.h"
 
 /* What became of a recipient. */
@@ -24,6 +25,9 @@ struct relay_recipient {
     char address[64];
     bool take;                   /* takes part in the next transaction */
     bool accepted;               /* in the last one RCPT got 2yz */
+    unsigned notify;             /* NOTIFY to pass on (enum notify); 0: none */
+    const char *orcpt;           /* ORCPT to pass on; NULL: none; borrowed */
+    bool dsn_taken;              /* its server offers DSN: notices are its business now */
     bool too_many;               /* in the last one RCPT got 452 or 552: may fit into another */
 };
 
@@ -34,6 +38,8 @@ struct relay_message {
     bool binary;                 /* BODY=BINARYMIME was */
     bool high_octets;            /* there are octets over 127 */
     bool dots;                   /* there are lines that begin with a dot */
+    const char *envid;           /* ENVID to pass on; NULL: none */
+    enum dsn_return ret;         /* RET to pass on */
     int fd;                      /* the message is size octets of this file from offset on */
     int64_t offset, size;
     /* Called in the moment that a recipient's verdict is final (delivered or failed), so that it
@@ -49,7 +55,7 @@ struct client {
     char *host;                  /* name as the route has it */
     char address[64];
     const char *id;              /* of the message at hand, for events; borrowed */
-    bool pipelining, size, eight_bit, chunking, binary, utf8, starttls; /* what EHLO offered */
+    bool pipelining, size, eight_bit, chunking, binary, dsn, utf8, starttls; /* what EHLO offered */
     uint64_t size_limit;         /* 0: none was told */
     SSL_CTX *tls;                /* for STARTTLS; NULL: not to be used; borrowed */
     bool tls_failed;             /* STARTTLS was agreed on, but came to nothing */

@@ -139,6 +139,26 @@ static void send_mail(struct transaction *t)
         buf_add_str(&line, " BODY=BINARYMIME");
     else if (cl->eight_bit && t->m->eight_bit)
         buf_add_str(&line, " BODY=8BITMIME");
+    /* RFC 3461 5.2.1: passed on as they came, and nothing is made up. */
+    if (cl->dsn && t->m->ret != RETURN_ANY)
+        buf_printf(&line, " RET=%s", t->m->ret == RETURN_FULL ? "FULL" : "HDRS");
+    if (cl->dsn && t->m->envid)
+        buf_printf(&line, " ENVID=%s", t->m->envid);
+    buf_add_str(&line, "\r\n");
+    client_command(t->cl, buf_str(&line));
+    buf_free(&line);
+}
+
+static void send_rcpt(struct transaction *t, const struct relay_recipient *r)
+{
+    struct buf line = {0};
+    buf_printf(&line, "RCPT TO:<%s>", r->to);
+    if (t->cl->dsn && r->notify) {
+        buf_add_str(&line, " NOTIFY=");
+        buf_add_notify(&line, r->notify);
+    }
+    if (t->cl->dsn && r->orcpt)
+        buf_printf(&line, " ORCPT=%s", r->orcpt);
     buf_add_str(&line, "\r\n");
     client_command(t->cl, buf_str(&line));
     buf_free(&line);
@@ -150,9 +170,7 @@ static void send_command(struct transaction *t)
     if (i == 0) {
         send_mail(t);
     } else if (i <= t->n) {
-        char *line = xasprintf("RCPT TO:<%s>\r\n", t->r[i - 1]->to);
-        client_command(t->cl, line);
-        free(line);
+        send_rcpt(t, t->r[i - 1]);
     } else {
         client_command(t->cl, "DATA\r\n");
         t->ended = true;

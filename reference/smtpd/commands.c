@@ -10,8 +10,9 @@ const struct command smtpd_commands[] = {
     {"EHLO", PHASE_ANY, true, true, smtpd_ehlo, "EHLO <domain or address literal>",
      "RFC 5321 4.1.1.1"},
     {"MAIL", PHASE_READY, true, false, smtpd_mail,
-     "MAIL FROM:<reverse-path> [SIZE=<octets>] [BODY=7BIT|8BITMIME|BINARYMIME]", "RFC 5321 4.1.1.2"},
-    {"RCPT", TRANSACTION, true, false, smtpd_rcpt, "RCPT TO:<forward-path>", "RFC 5321 4.1.1.3"},
+     "MAIL FROM:<reverse-path> [SIZE=<octets>] [BODY=7BIT|8BITMIME|BINARYMIME] [RET=FULL|HDRS] "
+     "[ENVID=<xtext>]", "RFC 5321 4.1.1.2"},
+    {"RCPT", TRANSACTION, true, false, smtpd_rcpt, "RCPT TO:<forward-path> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=rfc822;<xtext>]", "RFC 5321 4.1.1.3"},
     {"DATA", PHASE_ANY, false, true, smtpd_data, "DATA", "RFC 5321 4.1.1.4"},
     {"BDAT", PHASE_ANY, true, false, smtpd_bdat, "BDAT <octets> [LAST]", "RFC 3030 2"},
     {"RSET", PHASE_ANY, false, false, smtpd_rset, "RSET", "RFC 5321 4.1.1.5"},

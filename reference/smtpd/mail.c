@@ -4,6 +4,8 @@
 #include "reference/smtpd/filters.h"
 #include "reference/smtpd/parameters.h"
 
+#include <stdlib.h>
+
 enum { SIZE_DIGITS_MAX = 20 }; /* RFC 1870 4 */
 
 static bool handle_size(struct session *s, struct slice value)
@@ -48,10 +50,16 @@ static const struct parameter_row mail_parameters[] = {
     {"SIZE", handle_size},
     {"BODY", handle_body},
     {"AUTH", smtpd_auth_parameter},
+    {"RET", smtpd_ret_parameter},
+    {"ENVID", smtpd_envid_parameter},
     {0},
 };
 
-static const struct parameter_row rcpt_parameters[] = {{0}};
+static const struct parameter_row rcpt_parameters[] = {
+    {"NOTIFY", smtpd_notify_parameter},
+    {"ORCPT", smtpd_orcpt_parameter},
+    {0},
+};
 
 void smtpd_mail(struct session *s, struct slice argument)
 {
@@ -88,6 +96,15 @@ static bool is_known_recipient(const struct envelope *e, const char *address)
     return false;
 }
 
+static void put_recipient(struct session *s, struct slice address)
+{
+    envelope_add_recipient(&s->envelope, address);
+    struct recipient *r = &s->envelope.rcpt[s->envelope.rcpt_count - 1];
+    r->notify = s->notify;
+    r->orcpt = s->orcpt;
+    s->orcpt = NULL;
+}
+
 static void add_recipient(struct session *s, const struct path *to, struct slice parameters)
 {
     struct buf address = {0};
@@ -110,7 +127,7 @@ static void add_recipient(struct session *s, const struct path *to, struct slice
     }
     if (verdict_accepts(&v)) {
         if (!is_known_recipient(&s->envelope, buf_str(&address)))
-            envelope_add_recipient(&s->envelope, buf_slice(&address));
+            put_recipient(s, buf_slice(&address));
         s->phase = PHASE_RCPT;
     }
     smtpd_answer(s, &v);
@@ -123,6 +140,9 @@ void smtpd_rcpt(struct session *s, struct slice argument)
     struct slice parameters;
     if (!smtpd_parse_path_argument(s, argument, "TO:", false, &to, &parameters))
         return;
+    s->notify = 0;
+    free(s->orcpt);
+    s->orcpt = NULL;
     if (smtpd_parameters_apply(s, parameters, rcpt_parameters)) {
         /* RFC 5321 4.5.3.1.10: 452, so that the client sends the rest in another transaction. */
         if (s->envelope.rcpt_count >= (size_t)s->config->recipients)

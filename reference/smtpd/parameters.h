@@ -25,6 +25,12 @@ bool smtpd_parameters_apply(struct session *s, struct slice text, const struct p
 /* AUTH=mailbox of MAIL (RFC 4954 5): auth.c. */
 bool smtpd_auth_parameter(struct session *s, struct slice value);
 
+/* RET and ENVID of MAIL, NOTIFY and ORCPT of RCPT (RFC 3461): dsn.c. */
+bool smtpd_ret_parameter(struct session *s, struct slice value);
+bool smtpd_envid_parameter(struct session *s, struct slice value);
+bool smtpd_notify_parameter(struct session *s, struct slice value);
+bool smtpd_orcpt_parameter(struct session *s, struct slice value);
+
 /* Takes "FROM:" or "TO:" and the path off the front of a MAIL or RCPT argument. False: refused
  * and answered. */
 bool smtpd_parse_path_argument(struct session *s, struct slice argument, const char *keyword,

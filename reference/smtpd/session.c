@@ -202,6 +202,7 @@ void smtpd_session(struct stream *io, const struct smtpd_peer *peer, const struc
           EV_STR("local", local), EV_STR("end", s.end), EV_INT("messages", s.messages));
     smtpd_transaction_reset(&s);
     policy_session_free(&s.policy);
+    free(s.orcpt);
     free(s.helo);
     free(s.user);
     filters_free(s.filters);

@@ -40,6 +40,8 @@ struct session {
 
     struct policy_session policy; /* the operator's rules about this client and transaction */
     bool refused_at_connect;    /* RFC 5321 3.1: only QUIT is answered otherwise than 503 */
+    unsigned notify;            /* NOTIFY of the RCPT at hand; 0: none */
+    char *orcpt;                /* its ORCPT; NULL: none */
 
     struct buf line;            /* the command being executed */
     int errors;                 /* bad commands since the last accepted message */

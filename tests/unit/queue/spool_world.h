@@ -38,20 +38,29 @@ static void world_end(void)
     nftw(config.spool, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A message in active/; recipients end with NULL. Its id is in e->id. */
-static inline void put(struct envelope *e, const char *from, const char *const *to,
-                       const char *text)
+/* A message in active/; recipients end with NULL. Its id is in e->id. `more` may change the envelope
+ * before it is written. */
+static inline void put_with(struct envelope *e, const char *from, const char *const *to,
+                            const char *text, void (*more)(struct envelope *e))
 {
     *e = (struct envelope){.protocol = "ESMTP", .client = "198.51.100.7",
                            .helo = "client.magedu.test", .reverse_path = (char *)from};
     for (; *to; to++)
         envelope_add_recipient(e, slice_str(*to));
+    if (more)
+        more(e);
     struct queue_writer *w = queue_create(&config, e);
     cr_assert(w);
     cr_assert_eq(queue_write(w, text, strlen(text)), 0);
     cr_assert_eq(queue_commit(w), 0);
     envelope_drop_recipients(e, 0);
     free(e->rcpt);
+}
+
+static inline void put(struct envelope *e, const char *from, const char *const *to,
+                       const char *text)
+{
+    put_with(e, from, to, text, NULL);
 }
 
 static inline char *file_text(const char *folder, const char *id)

@@ -41,13 +41,13 @@ Test(envelope, parameters_of_mail)
         STEP("MAIL FROM:<> SIZE=1 SIZE=1\r\n", "501 5.5.4"),
         STEP("MAIL FROM:<> BODY=16BITMIME\r\n", "501 5.5.4"), STEP("MAIL FROM:<> BODY\r\n", "501"),
         STEP("MAIL FROM:<> BODY=7BIT BODY=7BIT\r\n", "501"),
-        STEP("MAIL FROM:<> SMTPUTF8\r\n", "555 5.5.4"), STEP("MAIL FROM:<> RET=HDRS\r\n", "555"),
+        STEP("MAIL FROM:<> SMTPUTF8\r\n", "555 5.5.4"), STEP("MAIL FROM:<> XRET=HDRS\r\n", "555"),
         STEP("MAIL FROM:<> =x\r\n", "501"), STEP("MAIL FROM:<> a=b=c\r\n", "501"),
         STEP("MAIL FROM:<> AUTH=<>\r\n", "555"), STEP("MAIL FROM:<a@b>=\"x\r\n", "501"),
         STEP("RCPT TO:<tom@hehuan.test>\r\n", "503"),
         STEP("MAIL FROM:<> size=20000 Body=8bitMIME\r\n", "250"), RSET,
         STEP("MAIL FROM:<> BODY=7BIT SIZE=00000000000000000001\r\n", "250"),
-        STEP("RCPT TO:<tom@hehuan.test> NOTIFY=NEVER\r\n", "555 5.5.4"),
+        STEP("RCPT TO:<tom@hehuan.test> NOTIFY=NOW\r\n", "501 5.5.4"),
         STEP("RCPT TO:<tom@hehuan.test> SIZE=1\r\n", "555")));
 }
 
