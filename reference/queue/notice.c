@@ -39,6 +39,7 @@ static const struct kind {
 
 /* A notice on its way into the queue. */
 struct notice {
+    struct worker *worker;
     const struct config *c;
     const struct opened *o;
     const struct kind *kind;
@@ -80,7 +81,7 @@ static const char *action_of(const struct notice *n, const struct recipient *to)
     for (size_t i = 0; i < e->rcpt_count; i++)
         if (e->rcpt[i].via && strcmp(e->rcpt[i].via, to->address) == 0)
             return "expanded";
-    return address_is_local(n->c, to->address) ? "delivered" : "relayed";
+    return address_is_local(n->worker, to->address) == AUTH_OK ? "delivered" : "relayed";
 }
 
 /* --- the parts ------------------------------------------------------------------------------- */
@@ -306,12 +307,13 @@ static char *recipient_of(const struct config *c, const struct envelope *e, enum
     return xasprintf("postmaster@%s", c->local_domains.n ? c->local_domains.v[0] : c->hostname);
 }
 
-int notice_write(const struct config *c, const struct opened *o, enum notice_kind kind,
+int notice_write(struct worker *worker, const struct opened *o, enum notice_kind kind,
                  struct relay_recipient *const *r, size_t count)
 {
+    const struct config *c = worker->c;
     char *address = recipient_of(c, &o->e, kind);
     struct recipient to = {.address = address};
-    struct notice n = {.c = c, .o = o, .kind = &kinds[kind], .number = kind,
+    struct notice n = {.worker = worker, .c = c, .o = o, .kind = &kinds[kind], .number = kind,
                        .utf8 = !text_is_ascii(slice_str(address)),
                        .e = {.protocol = "local", .client = "", .helo = "", .reverse_path = "",
                              .rcpt = &to, .rcpt_count = 1}};

@@ -13,7 +13,7 @@ enum notice_kind {
 
 /* Puts a notice about r[0..n) into the queue; for the same recipients only once. 0, or -1 with
  * errno. */
-int notice_write(const struct config *c, const struct opened *o, enum notice_kind kind,
+int notice_write(struct worker *worker, const struct opened *o, enum notice_kind kind,
                  struct relay_recipient *const *r, size_t n);
 
 /* Is this one of those to the postmaster? About them nobody is told. */

@@ -98,7 +98,7 @@ static bool notify(struct worker *w, const struct opened *o, struct relay_recipi
             && !(verdict == VERDICT_DELIVERED && !success_is_owed(o, &r[i]))
             && !(verdict == VERDICT_DEFER && o->e.rcpt[r[i].index].state == RCPT_LATE))
             about[count++] = &r[i];
-    bool told = count == 0 || !*o->e.reverse_path || notice_write(w->c, o, kind, about, count) == 0;
+    bool told = count == 0 || !*o->e.reverse_path || notice_write(w, o, kind, about, count) == 0;
     if (!told)
         event("queue.trouble", EV_STR("id", o->e.id), EV_STR("what", "notice"),
               EV_STR("error", strerror(errno)));
@@ -213,7 +213,7 @@ static void hold_notice(struct worker *w, struct message *m, struct opened *o)
             n++;
         }
     if (n > 0 && !notice_is_for_postmaster(m->id)
-        && notice_write(w->c, o, NOTICE_POSTMASTER, about, n) != 0)
+        && notice_write(w, o, NOTICE_POSTMASTER, about, n) != 0)
         event("queue.trouble", EV_STR("id", m->id), EV_STR("what", "notice"),
               EV_STR("error", strerror(errno)));
     queue_move(w->c, m->id, "active", "hold");

@@ -143,7 +143,7 @@ Test(outcome, the_bounce_is_a_report)
     /* A crash between bounce and marks: the same recipients fail again, no second bounce. */
     char *before = xstrdup(file);
     struct relay_recipient *again[2] = {&s.r[0], &s.r[1]};
-    cr_expect_eq(notice_write(&config, &s.o, NOTICE_FAILED, again, 2), 0);
+    cr_expect_eq(notice_write(&s.w, &s.o, NOTICE_FAILED, again, 2), 0);
     char *after = file_text("active", id);
     cr_expect_str_eq(before, after);
     free(before);
