@@ -102,7 +102,7 @@ static size_t convert(struct charset *c, struct buf *out, struct slice s, bool l
             break;
         if (errno == E2BIG)
             continue;
-        buf_add_utf8(out, UTF8_REPLACEMENT);             /* no character here: step over one octet */
+        buf_add_utf8(out, UTF8_REPLACEMENT);         /* no character here: step over one octet */
         from++;
         left--;
     }

@@ -45,7 +45,7 @@ static struct slice skip_blank(struct slice s)
         else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
             break;
     }
-    return slice_of(s.p + i, s.n - i);
+    return slice_sub(s, i, s.n);
 }
 
 static struct slice take_token(struct slice *s)
@@ -54,7 +54,7 @@ static struct slice take_token(struct slice *s)
     while (n < s->n && is_token(s->p[n]))
         n++;
     struct slice token = slice_of(s->p, n);
-    *s = skip_blank(slice_of(s->p + n, s->n - n));
+    *s = skip_blank(slice_sub(*s, n, s->n));
     return token;
 }
 

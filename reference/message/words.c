@@ -116,7 +116,8 @@ static void decode_unfolded(struct buf *out, struct slice s)
 void decode_header(struct buf *out, struct slice value)
 {
     value = slice_trim(value);
-    bool folded = slice_index(value, '\n') >= 0 || slice_index(value, 0) >= 0;
+    bool folded = slice_index(value, '\r') >= 0 || slice_index(value, '\n') >= 0 ||
+                  slice_index(value, 0) >= 0;
     bool plain = ascii_run(value) == value.n && slice_find(value, SLICE("=?")) < 0;
     if (plain) {
         header_unfold(out, value);
