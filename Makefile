@@ -37,7 +37,7 @@ objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 notmain = $(filter-out %/main.c,$(1))
 
 PROGRAMS := postroad dns-sim lab conform
-all: $(addprefix $(BUILD)/bin/,$(PROGRAMS) demo-page)
+all: $(addprefix $(BUILD)/bin/,$(PROGRAMS) demo-page message-dump)
 
 # Packages come first, and only when something is to be compiled.
 deps-build:
@@ -142,6 +142,8 @@ spec: all
 	@$(BUILD)/bin/conform coverage --spec --out SPEC.md
 
 $(BUILD)/bin/usage: $(BUILD)/obj/tests/bench/usage.o $(BUILD)/lib/base.a
+	$(link)
+$(BUILD)/bin/message-dump: $(BUILD)/obj/tests/drive/message_dump.o $(BUILD)/lib/reference.a $(BUILD)/lib/base.a
 	$(link)
 $(BUILD)/bin/demo-page: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard conformance/demo/*.c)) $(BUILD)/lib/base.a
 	$(link)

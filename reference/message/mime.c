@@ -133,17 +133,20 @@ static void parts_end(struct mime_parser *p, struct mime_part *upto, const struc
 
 /* ---- boundaries ---- */
 
-/* The open multipart whose boundary the line begins with, or -1; the longest wins, of equals the
- * innermost. RFC 2046 5.1.1: the boundary at the start of the line is enough. */
+/* The innermost open multipart that the line is a delimiter of, or -1. RFC 2046 5.1.1: what follows
+ * the boundary may be "--" and padding. A line that goes on otherwise is that of another boundary,
+ * which begins with the same octets. */
 static int boundary_of(const struct mime_parser *p, struct slice line)
 {
-    int found = -1;
     struct slice rest = slice_sub(line, 2, line.n);
-    for (int i = p->open_count - 1; i >= 0; i--)
+    for (int i = p->open_count - 1; i >= 0; i--) {
+        struct slice after = slice_sub(rest, p->open[i].boundary.n, rest.n);
         if (slice_starts(rest, p->open[i].boundary) &&
-            (found < 0 || p->open[i].boundary.n > p->open[found].boundary.n))
-            found = i;
-    return found;
+            (after.n == 0 || after.p[0] == ' ' || after.p[0] == '\t' ||
+             slice_starts(after, SLICE("--"))))
+            return i;
+    }
+    return -1;
 }
 
 /* `line` began at p->line and p->at is behind its line end. True when it was a delimiter. */
