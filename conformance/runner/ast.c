@@ -23,9 +23,12 @@ const char *level_name(enum level l)
 
 const char *proto_name(enum proto p)
 {
-    static const char *const names[] = {"smtp", "lmtp", "pop3", "imap", "raw"};
+    static const char *const names[] = {"smtp", "lmtp", "pop3", "imap", "raw", "milter",
+                                        "spamd", "clamd"};
     return names[p];
 }
+
+bool proto_is_filter(enum proto p) { return p >= PROTO_MILTER; }
 
 bool ids_have(const struct ids *ids, const char *s)
 {

@@ -10,7 +10,8 @@
 enum verdict { V_PASS, V_INFO, V_WARN, V_FAIL, V_UNSUPPORTED, V_SKIP, V_ERROR, V_COUNT };
 enum level { LEVEL_NONE, LEVEL_MAY, LEVEL_SHOULD, LEVEL_MUST };
 
-enum proto { PROTO_SMTP, PROTO_LMTP, PROTO_POP3, PROTO_IMAP, PROTO_RAW };
+enum proto { PROTO_SMTP, PROTO_LMTP, PROTO_POP3, PROTO_IMAP, PROTO_RAW,
+             PROTO_MILTER, PROTO_SPAMD, PROTO_CLAMD };     /* of scripted servers only: filter.h */
 
 /* Bytes with holes: "RCPT TO:<$user@magedu.test>". */
 enum piece_kind { PIECE_TEXT, PIECE_VAR, PIECE_REGEX, PIECE_EXACT };
@@ -321,6 +322,7 @@ const char *verdict_name(enum verdict v);
 const char *verdict_meaning(enum verdict v);
 const char *level_name(enum level l);
 const char *proto_name(enum proto p);
+bool proto_is_filter(enum proto p);
 /* Adds s (kept, not copied) unless it is there. */
 void ids_add(struct arena *a, struct ids *ids, const char *s);
 bool ids_have(const struct ids *ids, const char *s);

@@ -53,14 +53,17 @@ bool actor_send(struct actor *a, const struct step *step)
     if (!ok) {
         run_error(a->run, step->at, "$%s has no value", missing);
     } else if (a->stream) {
-        if (step->crlf)
+        if (step->crlf && !a->filter)
             buf_add_str(&bytes, "\r\n");
         note_dirty(a, buf_slice(&bytes));
         forget_untagged(a);
         stream_set_timeout(a->stream, run_limit(a->run, a->run->scenario->timeout_ms));
         /* A failed write shows in the next expectation: the other side may have closed, and it
          * may be right to. */
-        stream_write(a->stream, bytes.data ? bytes.data : "", bytes.len);
+        if (a->filter && step->crlf)
+            actor_filter_answer(a, buf_slice(&bytes));
+        else
+            stream_write(a->stream, bytes.data ? bytes.data : "", bytes.len);
     }
     buf_free(&bytes);
     return ok;
@@ -258,7 +261,12 @@ bool actor_expect(struct actor *a, const struct step *step, const struct expect 
         stream_flush(a->stream);
         stream_set_timeout(a->stream, patience);
         stream_set_deadline(a->stream, mono_ms() + patience);
-        if (wants(e, ALT_MESSAGE)) {
+        if (a->filter && !wants(e, ALT_CLOSED)) {
+            actor_filter_expect(a, wants(e, ALT_MESSAGE), &r);
+            run_lock(a->run);
+            match_reply(e, PROTO_RAW, &r, &a->run->env, &j);
+            run_unlock(a->run);
+        } else if (wants(e, ALT_MESSAGE)) {
             receive_message(a, &r, &j);
         } else if (a->proto == PROTO_IMAP && a->role == 'C') {
             read_imap(a, step, e, &r, &j);

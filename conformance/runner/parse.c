@@ -207,7 +207,7 @@ static bool parse_action(struct parser *p, struct cursor *c)
             return lex_error(c, "expected: %s now on EVENT: REACTION", first);
         struct part *part = parser_part(p, PART_RULE, c);
         part->server = server;
-        part->rule = parse_rule(c);
+        part->rule = parse_rule(c, server->proto);
         return true;
     }
     c->p = from;

@@ -47,7 +47,10 @@ void parse_steps(struct parser *p, int indent, enum proto proto, char sender, st
 struct expect *parse_expect(struct parser *p, struct cursor *c, enum proto proto, char sender,
                             int indent);
 /* A rule of a server: the rest of "on EVENT ...: REACTION, then REACTION". */
-struct rule *parse_rule(struct cursor *c);
+struct rule *parse_rule(struct cursor *c, enum proto proto);
+/* The text of an answer of a milter, spamd or clamd. */
+void parse_filter_answer(struct cursor *c, const char *from, const char *to, enum proto proto,
+                         struct text *out);
 /* "within 10s mail has ...", "then ...", "and ...", "for 2s ...". False when the line begins with
  * none of what a check can begin with. */
 bool parse_check(struct parser *p, struct cursor *c, int indent);

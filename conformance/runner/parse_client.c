@@ -253,7 +253,10 @@ static void parse_step(struct parser *p, const struct line *line, enum proto pro
         step->kind = STEP_SEND;
         step->crlf = mark == ':';
         c.p += c.p[2] == ' ' ? 3 : 2;
-        text_parse(&c, c.p, c.p + strlen(c.p), &step->text);
+        if (proto_is_filter(proto) && step->crlf)
+            parse_filter_answer(&c, c.p, c.p + strlen(c.p), proto, &step->text);
+        else
+            text_parse(&c, c.p, c.p + strlen(c.p), &step->text);
     } else if (dialogue) {
         if (mark == '>')
             lex_error(&c, "what is received is matched with \"%c:\"", who);

@@ -1,4 +1,6 @@
 /* parse_server.c - "server NAME at ADDR:PORT PROTO ..." and its rules. */
+#include "conformance/runner/env.h"
+#include "conformance/runner/filter.h"
 #include "conformance/runner/lex.h"
 #include "conformance/runner/parse.h"
 
@@ -7,15 +9,33 @@ static const struct { const char *name; enum proto proto; int port; bool tls; } 
     {"smtps", PROTO_SMTP, 465, true},  {"pop3", PROTO_POP3, 110, false},
     {"pop3s", PROTO_POP3, 995, true},  {"imap", PROTO_IMAP, 143, false},
     {"imaps", PROTO_IMAP, 993, true},  {"raw", PROTO_RAW, 0, false},
+    {"milter", PROTO_MILTER, 8891, false}, {"spamd", PROTO_SPAMD, 783, false},
+    {"clamd", PROTO_CLAMD, 3310, false},
 };
 
 static const char *const events[] = {
     "connect", "message", "EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP",
-    "QUIT", "VRFY", "EXPN", "HELP", "STARTTLS", "AUTH", "ETRN", "any"};
+    "QUIT", "VRFY", "EXPN", "HELP", "STARTTLS", "AUTH", "ETRN", "any",
+    "OPTNEG", "CONNECT", "HEADER", "EOH", "BODY", "UNKNOWN",           /* of a milter */
+    "PING", "VERSION"};                                                /* of spamd, clamd */
 enum { EVENTS = sizeof events / sizeof *events };
 
+void parse_filter_answer(struct cursor *c, const char *from, const char *to, enum proto proto,
+                         struct text *out)
+{
+    if (!text_parse(c, from, to, out))
+        return;
+    struct env none = {0};
+    struct buf text = {0};
+    const char *missing = NULL, *wrong;
+    if (text_bytes(out, &none, &text, &missing) &&      /* with variables it is known only later */
+        (wrong = filter_text_ok(proto, buf_slice(&text))) != NULL)
+        lex_error(c, "%s", wrong);
+    buf_free(&text);
+}
+
 /* One reaction: [N times] [after T] OUTCOME [and close|and reset]; it ends at ", then ". */
-static void parse_reaction(struct cursor *c, struct rule *rule, const char *text)
+static void parse_reaction(struct cursor *c, struct rule *rule, const char *text, enum proto proto)
 {
     struct line line = {.at = c->at, .text = text};
     struct cursor r = cursor_of(c->arena, c->diags, &line);
@@ -34,7 +54,8 @@ static void parse_reaction(struct cursor *c, struct rule *rule, const char *text
         r.p = before;
     if (lex_accept(&r, "after"))
         lex_duration(&r, &reaction->after_ms);
-    if (lex_accept(&r, "accept"))
+    /* A milter's "accept" is an answer of the protocol; its usual one is "continue". */
+    if (proto != PROTO_MILTER && lex_accept(&r, "accept"))
         reaction->outcome = OUTCOME_ACCEPT;
     else if (lex_accept(&r, "drop"))
         reaction->outcome = OUTCOME_DROP;
@@ -50,7 +71,9 @@ static void parse_reaction(struct cursor *c, struct rule *rule, const char *text
             reaction->then_close = true, to -= 10;
         else if (to - from > 10 && strcmp(to - 10, " and reset") == 0)
             reaction->then_reset = true, to -= 10;
-        if (reaction->outcome == OUTCOME_REPLY &&
+        if (reaction->outcome == OUTCOME_REPLY && proto_is_filter(proto))
+            parse_filter_answer(&r, from, to, proto, &reaction->text);
+        else if (reaction->outcome == OUTCOME_REPLY &&
             !(to - from >= 3 && from[0] >= '2' && from[0] <= '5' && from[1] >= '0' &&
               from[1] <= '9' && from[2] >= '0' && from[2] <= '9' &&
               (to - from == 3 || from[3] == ' ' || from[3] == '-')))
@@ -68,7 +91,7 @@ static void parse_reaction(struct cursor *c, struct rule *rule, const char *text
     c->failed |= r.failed;
 }
 
-struct rule *parse_rule(struct cursor *c)
+struct rule *parse_rule(struct cursor *c, enum proto proto)
 {
     struct rule *rule = arena_alloc(c->arena, sizeof *rule);
     rule->at = c->at;
@@ -102,7 +125,7 @@ struct rule *parse_rule(struct cursor *c)
         const char *piece = arena_slice(c->arena, then ? slice_of(rest, (size_t)(then - rest))
                                                        : slice_str(rest)).p;
         c->p = rest;
-        parse_reaction(c, rule, piece);
+        parse_reaction(c, rule, piece, proto);
         if (then && rule->reactions[rule->reaction_count - 1].times == 0)
             lex_error(c, "this reaction never ends, so nothing can come after it; say how often: "
                          "once, twice, 3 times");
@@ -128,7 +151,7 @@ static void parse_offers(struct cursor *c, struct server *server)
 
 static void add_rule(struct parser *p, struct cursor *c, struct server *server, bool optional)
 {
-    struct rule *rule = parse_rule(c);
+    struct rule *rule = parse_rule(c, server->proto);
     rule->optional = optional;
     *arena_push(&p->scenario->arena, server->rules, server->rule_count) = *rule;
 }
@@ -190,7 +213,8 @@ void parse_server(struct parser *p, struct cursor *c, int indent)
         while (i < n && !lex_accept(c, protocols[i].name))
             i++;
         if (i == n)
-            lex_error(c, "expected a protocol: smtp, smtps, lmtp, pop3, pop3s, imap, imaps or raw");
+            lex_error(c, "expected a protocol: smtp, smtps, lmtp, pop3, pop3s, imap, imaps, milter, "
+                         "spamd, clamd or raw");
         else {
             server->proto = protocols[i].proto;
             server->tls = protocols[i].tls;

@@ -6,6 +6,7 @@
 #include "conformance/runner/ast.h"
 #include "conformance/runner/catalogue.h"
 #include "conformance/runner/env.h"
+#include "conformance/runner/match.h"
 #include "conformance/runner/world.h"
 
 #include <pthread.h>
@@ -91,6 +92,7 @@ struct actor {
     struct connection *connection; /* of a server */
     const struct client *client;
     const struct server *server;
+    struct filter *filter;         /* of a milter, spamd, clamd */
     bool connect_failed;
     char *connect_error;
     bool ended;                    /* the other side has closed */
@@ -205,6 +207,16 @@ const struct reaction *server_react(struct server_state *s, const char *event,
                                     struct slice argument);
 /* smtp_server.c: serves one connection by the rules. */
 void smtp_serve(struct actor *a);
+/* Parts of a reaction: "after T"; its bytes; waiting until the peer gives up; RST. */
+void reaction_delay(struct actor *a, const struct reaction *x);
+void reaction_text(struct actor *a, const struct reaction *x, struct buf *out);
+void reaction_silence(struct actor *a);
+void actor_abort(struct actor *a);
+/* filter_server.c: the same for milter, spamd, clamd; and for dialogues with them. */
+void filter_serve(struct actor *a);
+enum io actor_filter_read(struct actor *a);
+void actor_filter_answer(struct actor *a, struct slice text);
+void actor_filter_expect(struct actor *a, bool message, struct reply *r);
 /* Content up to CRLF.CRLF, dots removed. IO_OK, or how it ended. */
 enum io read_content(struct stream *s, struct buf *out);
 

@@ -2,6 +2,7 @@
 #include "conformance/runner/run.h"
 
 #include "base/mem.h"
+#include "conformance/runner/filter.h"
 #include "conformance/runner/replay.h"
 #include "base/timing.h"
 
@@ -96,6 +97,9 @@ static void *serve(void *arg)
                       .channel = c->channel};
     stream_set_tap(c->stream, tap, &a);
     stream_set_timeout(c->stream, run_limit(s->run, s->run->scenario->timeout_ms));
+    struct filter filter = {.proto = s->def->proto, .stream = c->stream};
+    if (proto_is_filter(s->def->proto))
+        a.filter = &filter;
     bool ok = true;
     if (s->def->tls) {
         struct step step = {.kind = STEP_HANDSHAKE, .at = s->def->at, .source = "(implicit TLS)",
@@ -110,9 +114,13 @@ static void *serve(void *arg)
         s->script_done[which] |= done;
         pthread_cond_broadcast(&s->run->changed);
         run_unlock(s->run);
+    } else if (ok && a.filter) {
+        filter_serve(&a);
     } else if (ok) {
         smtp_serve(&a);
     }
+    if (a.filter)
+        filter_free(a.filter);
     run_lock(s->run);
     struct stream *stream = c->stream;     /* NULL when the steps closed it */
     c->stream = NULL;

@@ -34,18 +34,22 @@ static void reset_transaction(struct session *c)
     buf_clear(&c->chunk);
 }
 
+void actor_abort(struct actor *a)
+{
+    run_note(a->run, a->name, "resets the connection");
+    run_lock(a->run);
+    struct stream *stream = a->connection->stream;
+    a->connection->stream = NULL;
+    run_unlock(a->run);
+    stream_abort(stream);
+    a->stream = NULL;
+}
+
 static void end(struct session *c, bool reset)
 {
     c->over = true;
-    if (!reset)
-        return;
-    run_note(c->s->run, c->a->name, "resets the connection");
-    run_lock(c->s->run);
-    struct stream *stream = c->a->connection->stream;
-    c->a->connection->stream = NULL;
-    run_unlock(c->s->run);
-    stream_abort(stream);
-    c->a->stream = NULL;
+    if (reset)
+        actor_abort(c->a);
 }
 
 /* A reply of several lines is written with \n in the scenario: "250 first\nsecond". */
@@ -61,21 +65,37 @@ static void put_reply(struct session *c, struct slice text)
                       SLICE_ARG(line));
 }
 
+void reaction_delay(struct actor *a, const struct reaction *x)
+{
+    if (!x->after_ms)
+        return;
+    stream_flush(a->stream);
+    int64_t until = mono_ms() + run_patience(a->run, x->after_ms);
+    while (mono_ms() < until && !run_stopped(a->run))
+        sleep_ms(until - mono_ms() < 20 ? until - mono_ms() : 20);
+}
+
+void reaction_text(struct actor *a, const struct reaction *x, struct buf *out)
+{
+    const char *missing = NULL;
+    run_lock(a->run);
+    text_bytes(&x->text, &a->run->env, out, &missing);
+    run_unlock(a->run);
+}
+
+void reaction_silence(struct actor *a)
+{
+    stream_flush(a->stream);
+    for (struct slice any; stream_peek(a->stream, &any) == IO_OK;)
+        stream_consume(a->stream, any.n);
+}
+
 static enum did apply(struct session *c, const struct reaction *x)
 {
-    struct run *r = c->s->run;
-    if (x->after_ms) {
-        stream_flush(c->a->stream);
-        int64_t until = mono_ms() + run_patience(r, x->after_ms);
-        while (mono_ms() < until && !run_stopped(r))
-            sleep_ms(until - mono_ms() < 20 ? until - mono_ms() : 20);
-    }
     struct buf text = {0};
-    const char *missing = NULL;
     enum did did = DID_DEFAULT;
-    run_lock(r);
-    text_bytes(&x->text, &r->env, &text, &missing);
-    run_unlock(r);
+    reaction_delay(c->a, x);
+    reaction_text(c->a, x, &text);
     switch (x->outcome) {
     case OUTCOME_ACCEPT:
         break;
@@ -89,9 +109,7 @@ static enum did apply(struct session *c, const struct reaction *x)
         did = DID_NEGATIVE;
         break;
     case OUTCOME_SILENCE:          /* until the peer gives up */
-        stream_flush(c->a->stream);
-        for (struct slice any; stream_peek(c->a->stream, &any) == IO_OK;)
-            stream_consume(c->a->stream, any.n);
+        reaction_silence(c->a);
         did = DID_OVER;
         break;
     case OUTCOME_DROP:
