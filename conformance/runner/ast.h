@@ -96,6 +96,8 @@ struct tls_options {
     const char *version;           /* "1.2", "1.3" or NULL: any */
     const char *sni;
     bool verify;                   /* the certificate must be right for the name */
+    const char *certificate;       /* the client's own, in this name; NULL: none */
+    bool by_stranger;              /* signed by itself, not by the world's authority */
     bool fails;                    /* the handshake must not succeed */
     bool noted;                    /* its outcome is noted, not judged: "perhaps"; an automaton's */
 };

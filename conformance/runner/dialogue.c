@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/timing.h"
 #include "conformance/runner/files.h"
+#include "conformance/runner/filter.h"
 #include "conformance/runner/tape.h"
 
 #include <stdlib.h>
@@ -265,6 +266,7 @@ bool actor_expect(struct actor *a, const struct step *step, const struct expect 
             actor_filter_expect(a, wants(e, ALT_MESSAGE), &r);
             run_lock(a->run);
             match_reply(e, PROTO_RAW, &r, &a->run->env, &j);
+            j.matched |= wants(e, ALT_MESSAGE) && r.kind == REPLY_LINES && a->filter->has_message;
             run_unlock(a->run);
         } else if (wants(e, ALT_MESSAGE)) {
             receive_message(a, &r, &j);

@@ -19,6 +19,9 @@ bool parse_tls_option(struct cursor *c, struct tls_options *o)
         o->version = v;
     } else if (lex_accept(c, "sni")) {
         o->sni = lex_word(c, "a host name");
+    } else if (lex_accept(c, "with certificate")) {
+        o->certificate = lex_word(c, "the name in the certificate, such as jerry");
+        o->by_stranger = lex_accept(c, "by stranger");
     } else if (lex_accept(c, "verify")) {
         o->verify = true;
     } else if (lex_accept(c, "fails")) {
@@ -313,7 +316,8 @@ static void client_options(struct cursor *c, struct client *client)
                 lex_error(c, "at least once");
         } else if (!parse_tls_option(c, &client->tls_options)) {
             lex_error(c, "\"%s\" is not expected here; known are: from ADDRESS, as USER, in "
-                      "background, times N, tls VERSION, sni NAME, verify, fails, perhaps", c->p);
+                      "background, times N, tls VERSION, sni NAME, verify, with certificate NAME, fails, "
+                      "perhaps", c->p);
         }
     }
 }

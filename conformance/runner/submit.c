@@ -139,9 +139,15 @@ bool actor_handshake(struct actor *a, const struct step *step)
     } else {
         const char *name = step->tls.sni ? step->tls.sni : a->run->world->target->hostname;
         /* The authority of the world (world/certificates.sh), for "verify". */
-        char *ca = xasprintf("%s/certificates/ca.pem", a->run->world->target->build);
+        char *folder = xasprintf("%s/certificates", a->run->world->target->build);
+        char *ca = xasprintf("%s/ca.pem", folder);
         ctx = client_tls_context(&step->tls, step->tls.verify ? ca : NULL);
+        if (step->tls.certificate && !client_tls_certificate(ctx, step->tls.certificate,
+                                                             step->tls.by_stranger, folder))
+            run_error(a->run, step->at, "no certificate: %s/ca.pem and ca.key cannot be read; does the "
+                      "target's start script source $WORLD/certificates.sh?", folder);
         free(ca);
+        free(folder);
         bool verify = step->tls.verify && !a->run->world->replay;    /* whose certificate is made up */
         io = stream_start_tls_client(a->stream, ctx, name, verify, &injected);
     }

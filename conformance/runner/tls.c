@@ -4,8 +4,11 @@
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int version_of(const char *v)
 {
@@ -28,7 +31,10 @@ SSL_CTX *client_tls_context(const struct tls_options *o, const char *ca_file)
     return ctx;
 }
 
-static X509 *make_certificate(EVP_PKEY *key, const char *name)
+/* A certificate for the key, in this name; issued by the authority, or (NULL) by itself. `names` are
+ * its alternative names, `use` what it is for. */
+static X509 *make_certificate(EVP_PKEY *key, const char *name, const char *names, const char *use,
+                              X509 *authority, EVP_PKEY *authority_key)
 {
     X509 *x = X509_new();
     X509_set_version(x, 2);
@@ -37,27 +43,64 @@ static X509 *make_certificate(EVP_PKEY *key, const char *name)
     X509_gmtime_adj(X509_getm_notAfter(x), 24 * 3600);
     X509_NAME *subject = X509_get_subject_name(x);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    X509_set_issuer_name(x, subject);
+    X509_set_issuer_name(x, authority ? X509_get_subject_name(authority) : subject);
     X509_set_pubkey(x, key);
-    char *names = xasprintf("DNS:%s", name);
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
-    if (e)
-        X509_add_ext(x, e, -1);
-    X509_EXTENSION_free(e);
-    free(names);
-    X509_sign(x, key, EVP_sha256());
+    struct { int nid; const char *value; } extensions[] = {{NID_subject_alt_name, names},
+                                                           {NID_ext_key_usage, use}};
+    for (int i = 0; i < 2; i++) {
+        X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, extensions[i].nid, extensions[i].value);
+        if (e)
+            X509_add_ext(x, e, -1);
+        X509_EXTENSION_free(e);
+    }
+    X509_sign(x, authority ? authority_key : key, EVP_sha256());
     return x;
+}
+
+static bool use(SSL_CTX *ctx, X509 *x, EVP_PKEY *key)
+{
+    bool ok = x && SSL_CTX_use_certificate(ctx, x) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+    X509_free(x);
+    EVP_PKEY_free(key);
+    return ok;
 }
 
 SSL_CTX *server_tls_context(const char *name)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = key ? make_certificate(key, name) : NULL;
-    if (!ctx || !x || SSL_CTX_use_certificate(ctx, x) != 1 ||
-        SSL_CTX_use_PrivateKey(ctx, key) != 1)
+    char *names = xasprintf("DNS:%s", name);
+    if (!ctx || !key || !use(ctx, make_certificate(key, name, names, "serverAuth", NULL, NULL), key))
         die(2, "OpenSSL makes no certificate");
-    X509_free(x);
-    EVP_PKEY_free(key);
+    free(names);
     return ctx;
+}
+
+/* What a PEM file holds; NULL when it cannot be read. */
+static void *read_pem(const char *folder, const char *file, bool key)
+{
+    char *path = xasprintf("%s/%s", folder, file);
+    FILE *f = fopen(path, "re");
+    void *out = !f ? NULL : key ? (void *)PEM_read_PrivateKey(f, NULL, NULL, NULL)
+                                : (void *)PEM_read_X509(f, NULL, NULL, NULL);
+    if (f)
+        fclose(f);
+    free(path);
+    return out;
+}
+
+bool client_tls_certificate(SSL_CTX *ctx, const char *name, bool by_stranger, const char *folder)
+{
+    X509 *authority = by_stranger ? NULL : read_pem(folder, "ca.pem", false);
+    EVP_PKEY *authority_key = by_stranger ? NULL : read_pem(folder, "ca.key", true);
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    bool ok = key && (by_stranger || (authority && authority_key));
+    char *names = strchr(name, '@') ? xasprintf("email:%s", name)
+                                    : xasprintf("email:%s@magedu.test", name);
+    if (ok)
+        ok = use(ctx, make_certificate(key, name, names, "clientAuth", authority, authority_key), key);
+    free(names);
+    X509_free(authority);
+    EVP_PKEY_free(authority_key);
+    return ok;
 }
