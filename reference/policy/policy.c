@@ -120,9 +120,10 @@ static void refuse(struct policy_session *s, const struct rule *r, struct findin
         {"reason", buf_str(&f->reason)}, {"why", buf_str(&f->why)}, {"rule", r->name}, {0}};
     struct buf text = {0};
     action_text(&text, r->action.text ? r->action.text
-                       : f->list      ? "$client: listed by $list, $reason"
-                       : f->reason.len ? "refused by rule $rule: $reason"
-                                       : "refused by rule $rule", words);
+                       : f->list && f->reason.len ? "$client: listed by $list, $reason"
+                       : f->list                  ? "$client: listed by $list"
+                       : f->reason.len            ? "refused by rule $rule: $reason"
+                                                  : "refused by rule $rule", words);
     /* RFC 2034 4: no enhanced codes in the greeting and in answers to HELO and EHLO. */
     const char *enhanced = hello                        ? NULL
                            : own && r->action.enhanced  ? r->action.enhanced
