@@ -112,12 +112,30 @@ static const char *line_end(const char *p)
     return end;
 }
 
+/* In IMAP a bar outside strings and expressions begins the next alternative. */
+static const char *imap_end(const char *p, const char *end)
+{
+    char quote = 0;
+    for (; p < end; p++) {
+        if (quote && *p == '\\' && p + 1 < end)
+            p++;
+        else if (quote)
+            quote = *p == quote ? 0 : quote;
+        else if (*p == '"' || (*p == '/' && p[-1] == ' '))
+            quote = *p;
+        else if (*p == '|')
+            return p;
+    }
+    return end;
+}
+
 static void line_alt(struct cursor *c, struct alt *alt, bool imap)
 {
     alt->kind = ALT_LINE;
     lex_blanks(c);
     const char *end = line_end(c->p);
     if (imap) {
+        end = imap_end(c->p, end);
         alt->text = imap_pattern(c, c->p, end);
     } else {
         if (end == c->p)
