@@ -5,6 +5,7 @@
 #include "base/timing.h"
 #include "reference/mda/mda.h"
 #include "reference/message/address.h"
+#include "reference/message/utf8.h"
 #include "reference/store/store.h"
 
 #include <errno.h>
@@ -12,8 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* RFC 5321 4.5.3.1.4: 512 octets with CRLF; RFC 1870 3 and RFC 6152 add 26 and 17 for MAIL. */
-#define LINE_MAX_OCTETS (512 + 26 + 17 - 2)
+/* RFC 5321 4.5.3.1.4: 512 octets with CRLF; RFC 1870 3, RFC 6152 and RFC 6531 add 26, 17
+ * and 9 for MAIL. */
+#define LINE_MAX_OCTETS (512 + 26 + 17 + 9 - 2)
 /* RFC 5321 4.5.3.1.5 */
 #define REPLY_MAX 510
 /* Bound on one message that never comes to its end. */
@@ -68,6 +70,9 @@ static void reply(struct session *s, const char *fmt, ...)
     /* What the client got wrong in the dialogue; an unknown recipient is not its error. */
     if (strncmp(line, "50", 2) == 0 || strncmp(line, "555", 3) == 0)
         s->errors++;
+    for (char *p = line; *p; p++)
+        if (*p & 0x80)
+            *p = '?';          /* replies are ASCII (RFC 5321 2.4) */
     if (event_verbose())
         event("mda.reply", EV_INT("session", s->number), EV_STR("line", line));
     stream_printf(s->io, "%s\r\n", line);
@@ -104,6 +109,7 @@ static void run_lhlo(struct session *s, struct slice argument)
     reply(s, "250-PIPELINING");
     reply(s, "250-ENHANCEDSTATUSCODES");
     reply(s, "250-8BITMIME");
+    reply(s, "250-SMTPUTF8");
     reply(s, "250 SIZE %llu", (unsigned long long)size_max(s));
 }
 
@@ -129,6 +135,8 @@ static bool take_mail_parameter(struct session *s, struct slice word)
     uint64_t size = 0;
     if (slice_ieq_str(word, "BODY=7BIT") || slice_ieq_str(word, "BODY=8BITMIME"))
         return true;           /* RFC 6152 2: both are stored as they come */
+    if (slice_ieq_str(word, "SMTPUTF8"))
+        return true;           /* RFC 6531: so is UTF-8 in header and addresses */
     if (!slice_istarts(word, SLICE("SIZE="))) {
         reply(s, "555 5.5.4 parameter %.*s was not offered", SLICE_ARG(word));
         return false;
@@ -359,14 +367,14 @@ static const struct command *find_command(struct slice name)
     return NULL;
 }
 
-/* RFC 5321 4.1.2, RFC 6152 3: commands are printable ASCII. */
+/* RFC 5321 4.1.2, RFC 6531 3.3: commands are printable ASCII, their addresses UTF-8. */
 static bool is_printable(struct slice line)
 {
     for (size_t i = 0; i < line.n; i++) {
-        if ((unsigned char)line.p[i] < ' ' || (unsigned char)line.p[i] > '~')
+        if ((unsigned char)line.p[i] < ' ' || line.p[i] == 127)
             return false;
     }
-    return true;
+    return utf8_valid(line);
 }
 
 static void execute(struct session *s, struct slice line)

@@ -2,6 +2,9 @@
 #include "reference/message/address.h"
 
 #include "base/mem.h"
+#include "reference/message/dsn.h"
+#include "reference/message/idn.h"
+#include "reference/message/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +16,14 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 static bool is_let_dig(char c) { return is_alpha(c) || is_digit(c); }
 
+/* RFC 6531 3.3 adds UTF-8 to atext, quoted strings and labels; whether it is UTF-8 the whole mailbox
+ * is looked at for. */
+static bool is_beyond_ascii(char c) { return (c & 0x80) != 0; }
+
 /* atext of RFC 5322 3.2.3. */
 static bool is_atext(char c)
 {
-    return is_let_dig(c) || (c != 0 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+    return is_let_dig(c) || is_beyond_ascii(c) || (c != 0 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
 /* What is left to parse. Each parser below takes what it knows off the front, or says false. */
@@ -46,10 +53,11 @@ static bool take(struct cursor *c, char want)
 static bool take_label(struct cursor *c)
 {
     const char *start = c->p;
-    while (c->p < c->end && (is_let_dig(*c->p) || *c->p == '-'))
+    while (c->p < c->end && (is_let_dig(*c->p) || *c->p == '-' || is_beyond_ascii(*c->p)))
         c->p++;
     size_t n = (size_t)(c->p - start);
-    return n > 0 && n <= LABEL_MAX && start[0] != '-' && start[n - 1] != '-';
+    bool ascii = text_is_ascii(slice_of(start, n));   /* others are measured as A-labels */
+    return n > 0 && (n <= LABEL_MAX || !ascii) && start[0] != '-' && start[n - 1] != '-';
 }
 
 /* Domain = sub-domain *("." sub-domain), of any total length. */
@@ -65,7 +73,7 @@ static bool take_domain(struct cursor *c)
 bool domain_valid(struct slice s)
 {
     struct cursor c = cursor_of(s);
-    return s.n <= DOMAIN_MAX && take_domain(&c) && c.p == c.end;
+    return s.n <= DOMAIN_MAX && text_is_ascii(s) && take_domain(&c) && c.p == c.end;
 }
 
 /* Snum 3("." Snum): leading zeros are fine here, so inet_pton cannot be the judge. */
@@ -154,7 +162,7 @@ static bool take_quoted_string(struct cursor *c, struct buf *plain)
     while (c->p < c->end && *c->p != '"') {
         if (*c->p == '\\' && ++c->p == c->end)
             return false;
-        if (*c->p < 32 || *c->p > 126)
+        if ((*c->p < 32 || *c->p > 126) && !is_beyond_ascii(*c->p))
             return false;
         buf_add_byte(plain, *c->p++);
     }
@@ -174,6 +182,9 @@ static enum address_error take_mailbox(struct cursor *c, struct path *out)
     const char *domain = c->p;
     ok = ok && (at(c, '[') ? take_literal(c) : take_domain(c));
     size_t domain_len = (size_t)(c->p - domain);
+    struct buf ascii = {0};
+    struct slice whole = slice_of(start, (size_t)(c->p - start));
+    ok = ok && utf8_valid(whole) && buf_add_ascii_domain(&ascii, slice_of(domain, domain_len));
 
     enum address_error err = !ok                      ? ADDRESS_SYNTAX
                              : local_len > LOCAL_MAX   ? ADDRESS_LOCAL_LONG
@@ -181,10 +192,12 @@ static enum address_error take_mailbox(struct cursor *c, struct path *out)
                                                        : ADDRESS_OK;
     if (err != ADDRESS_OK) {
         buf_free(&plain);
+        buf_free(&ascii);
         return err;
     }
-    out->address = slice_dup(slice_of(start, (size_t)(c->p - start)));
-    out->domain = slice_dup(slice_of(domain, domain_len));
+    out->address = slice_dup(whole);
+    out->utf8 = !text_is_ascii(whole);
+    out->domain = buf_take(&ascii);
     out->local = buf_take(&plain);
     return ADDRESS_OK;
 }

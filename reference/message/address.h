@@ -17,7 +17,9 @@ struct path {
     char *address;       /* "local@domain" with the local part as written (quotes kept), "" for <>;
                             for "<postmaster>" just "postmaster". Source routes are dropped. */
     char *local;         /* local part without quoting */
-    char *domain;        /* "" for <> and <postmaster>; "[192.0.2.1]" for a literal */
+    char *domain;        /* "" for <> and <postmaster>; "[192.0.2.1]" for a literal; U-labels have
+                            become A-labels here, as DNS and the configuration have them */
+    bool utf8;           /* it is not ASCII: only for those who speak SMTPUTF8 (RFC 6531 3.3) */
 };
 
 void path_free(struct path *p);

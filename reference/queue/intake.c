@@ -3,6 +3,7 @@
 
 #include "base/event.h"
 #include "base/mem.h"
+#include "reference/message/idn.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -37,8 +38,11 @@ static void decide(struct intake *in, size_t i, enum verdict verdict, const char
 
 static void go(struct recipient_way *way, struct slice destination, const char *to)
 {
+    struct buf ascii = {0};
     way->way = WAY_JOB;
-    way->name = slice_dup(destination);
+    if (!buf_add_ascii_domain(&ascii, destination))   /* DNS will say that there is no such name */
+        buf_add_slice(&ascii, destination);
+    way->name = buf_take(&ascii);
     for (char *p = way->name; *p; p++)
         *p = (char)tolower((unsigned char)*p);
     way->to = to ? xstrdup(to) : NULL;

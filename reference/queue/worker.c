@@ -32,7 +32,7 @@ static enum site deliver(struct worker *w, struct job *j, struct opened *o,
 {
     struct relay_message rm = {
         .id = o->e.id, .reverse_path = o->e.reverse_path, .eight_bit = o->e.eight_bit,
-        .binary = o->e.binary, .envid = o->e.envid, .ret = o->e.ret,
+        .binary = o->e.binary, .utf8 = o->e.utf8, .envid = o->e.envid, .ret = o->e.ret,
         .high_octets = o->e.high_octets, .dots = o->e.dots, .fd = o->fd,
         .offset = o->e.message_offset, .size = o->e.size,
         .settled = outcome_mark, .settled_arg = o,

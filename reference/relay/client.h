@@ -36,6 +36,7 @@ struct relay_message {
     const char *reverse_path;
     bool eight_bit;              /* BODY=8BITMIME was declared */
     bool binary;                 /* BODY=BINARYMIME was */
+    bool utf8;                   /* SMTPUTF8 was asked for (RFC 6531) */
     bool high_octets;            /* there are octets over 127 */
     bool dots;                   /* there are lines that begin with a dot */
     const char *envid;           /* ENVID to pass on; NULL: none */

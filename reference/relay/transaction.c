@@ -14,6 +14,7 @@
  * windows, or both sides would wait for the other for ever. */
 #define PIPELINE_MAX 64
 #define CHUNK 65536
+#define HEADER_MAX (1 << 20)      /* octets of a header that are looked at */
 #define PIECE (1 << 20)           /* of a message that goes by BDAT */
 
 struct transaction {
@@ -74,12 +75,43 @@ static void refuse_all(struct transaction *t, const char *status, const char *wh
         recipient_settle(t->r[i], t->m, VERDICT_FAIL, status, why, t->cl);
 }
 
-static bool has_high_octet(const char *s)
+static bool is_ascii(const char *s) { return text_is_ascii(slice_str(s)); }
+
+/* RFC 6532: only messages of SMTPUTF8 may have UTF-8 in their header. */
+static bool header_is_ascii(const struct relay_message *m)
 {
-    for (; *s; s++)
-        if (*s & 0x80)
-            return true;
-    return false;
+    size_t most = m->size < HEADER_MAX ? (size_t)m->size : HEADER_MAX;
+    char *text = xmalloc(most + 1);
+    ssize_t n = pread(m->fd, text, most, m->offset);
+    struct slice header = slice_of(text, n > 0 ? (size_t)n : 0);
+    ptrdiff_t end = slice_find(header, SLICE("\r\n\r\n"));
+    bool ascii = text_is_ascii(slice_sub(header, 0, end < 0 ? header.n : (size_t)end));
+    free(text);
+    return ascii;
+}
+
+static bool needs_utf8(const struct transaction *t)
+{
+    bool needed = t->m->utf8 || !is_ascii(t->m->reverse_path);
+    for (size_t i = 0; i < t->n; i++)
+        needed |= !is_ascii(t->r[i]->to);
+    return needed;
+}
+
+/* RFC 6531 3.2, 3.5: to a server without SMTPUTF8 goes what is ASCII all the same; the rest is
+ * returned, since an address cannot be converted. */
+static void drop_utf8(struct transaction *t)
+{
+    static const char status[] = "5.6.7", why[] = "the server does not take internationalized mail";
+    bool all = !is_ascii(t->m->reverse_path) || !header_is_ascii(t->m);
+    size_t kept = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        if (all || !is_ascii(t->r[i]->to))
+            recipient_settle(t->r[i], t->m, VERDICT_FAIL, status, why, t->cl);
+        else
+            t->r[kept++] = t->r[i];
+    }
+    t->n = kept;
 }
 
 /* RFC 6152 3: 8-bit content goes to servers with 8BITMIME only; RFC 3030 3: binary content to those
@@ -112,18 +144,13 @@ static bool convert(struct transaction *t)
 static bool server_can_take(struct transaction *t)
 {
     const struct client *cl = t->cl;
-    bool utf8 = has_high_octet(t->m->reverse_path);
-    for (size_t i = 0; i < t->n; i++)
-        utf8 |= has_high_octet(t->r[i]->to);
-    if (!convert(t))
+    if (!cl->utf8 && needs_utf8(t))
+        drop_utf8(t);
+    if (t->n == 0 || !convert(t))
         return false;
-    if (cl->size_limit && (uint64_t)t->m->size > cl->size_limit)
-        refuse_all(t, "5.3.4", "message larger than this server takes"); /* RFC 1870 6.1 */
-    else if (utf8)
-        /* RFC 6531 3.1: such addresses need SMTPUTF8, which this client does not speak. */
-        refuse_all(t, "5.6.7", "address is not ASCII");
-    else
+    if (!cl->size_limit || (uint64_t)t->m->size <= cl->size_limit)
         return true;
+    refuse_all(t, "5.3.4", "message larger than this server takes"); /* RFC 1870 6.1 */
     return false;
 }
 
@@ -139,6 +166,8 @@ static void send_mail(struct transaction *t)
         buf_add_str(&line, " BODY=BINARYMIME");
     else if (cl->eight_bit && t->m->eight_bit)
         buf_add_str(&line, " BODY=8BITMIME");
+    if (cl->utf8 && needs_utf8(t))
+        buf_add_str(&line, " SMTPUTF8");
     /* RFC 3461 5.2.1: passed on as they came, and nothing is made up. */
     if (cl->dsn && t->m->ret != RETURN_ANY)
         buf_printf(&line, " RET=%s", t->m->ret == RETURN_FULL ? "FULL" : "HDRS");

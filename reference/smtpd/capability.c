@@ -43,6 +43,7 @@ static const struct capability capabilities[] = {
     {"CHUNKING", "RFC 3030", true, NULL, 0, NULL},
     {"BINARYMIME", "RFC 3030", true, NULL, 16 /* its section 3 (8) */, NULL},
     {"DSN", "RFC 3461", true, NULL, 524 /* its section 5.4: 1036 in all */, NULL},
+    {"SMTPUTF8", "RFC 6531", true, NULL, sizeof " SMTPUTF8" - 1, NULL},
     {"ENHANCEDSTATUSCODES", "RFC 2034", true, NULL, 0, NULL},
     {"VRFY", "RFC 5321 3.5.2", true, NULL, 0, NULL},
     {"STARTTLS", "RFC 3207", true, NULL, 0, starttls_offered},
@@ -50,7 +51,6 @@ static const struct capability capabilities[] = {
     /* RFC 5321 4.1.1.1: commands outside the required set must be listed. */
     {"HELP", "RFC 5321 4.1.1.8", true, NULL, 0, NULL},
 
-    {"SMTPUTF8", "RFC 6531", false, NULL, 0, NULL},
     {"ETRN", "RFC 1985", false, NULL, 0, NULL},
     {"REQUIRETLS", "RFC 8689", false, NULL, 0, NULL},
     {"LIMITS", "RFC 9422", false, NULL, 0, NULL},

@@ -300,12 +300,14 @@ static void store_received(struct content *in)
     buf_free(&field);
 }
 
-/* RFC 3848: what the client had of TLS and a log-in; HELO has neither form. */
+/* RFC 3848, RFC 6531 4.3: what the client had of TLS and a log-in; HELO has neither form. */
 static const char *protocol_of(const struct session *s)
 {
     bool tls = stream_is_tls(s->io);
     if (!s->extended)
         return "SMTP";
+    if (s->envelope.utf8)
+        return s->user ? (tls ? "UTF8SMTPSA" : "UTF8SMTPA") : tls ? "UTF8SMTPS" : "UTF8SMTP";
     return s->user ? (tls ? "ESMTPSA" : "ESMTPA") : tls ? "ESMTPS" : "ESMTP";
 }
 

@@ -46,10 +46,29 @@ static bool handle_body(struct session *s, struct slice value)
     return false;
 }
 
+static bool handle_utf8(struct session *s, struct slice value)
+{
+    s->envelope.utf8 = value.p == NULL;
+    if (!s->envelope.utf8)
+        smtpd_refuse(s, 501, "5.5.4", "smtputf8-value", "RFC 6531 3.1", "SMTPUTF8 takes no value");
+    return s->envelope.utf8;
+}
+
+/* RFC 6531 3.5: an address that is not ASCII, from a client that did not say SMTPUTF8. */
+static bool refuse_utf8(struct session *s, const struct path *p, int code)
+{
+    if (!p->utf8 || s->envelope.utf8)
+        return false;
+    smtpd_refuse(s, code, "5.6.7", "address-not-ascii", "RFC 6531 3.5, RFC 5321 4.1.2",
+                 "the address is not ASCII; MAIL needs SMTPUTF8 for that");
+    return true;
+}
+
 static const struct parameter_row mail_parameters[] = {
     {"SIZE", handle_size},
     {"BODY", handle_body},
     {"AUTH", smtpd_auth_parameter},
+    {"SMTPUTF8", handle_utf8},
     {"RET", smtpd_ret_parameter},
     {"ENVID", smtpd_envid_parameter},
     {0},
@@ -72,7 +91,7 @@ void smtpd_mail(struct session *s, struct slice argument)
     policy_sender(&check, &from, &v);
     if (!verdict_accepts(&v)) {
         smtpd_answer(s, &v);
-    } else if (smtpd_parameters_apply(s, parameters, mail_parameters)) {
+    } else if (smtpd_parameters_apply(s, parameters, mail_parameters) && !refuse_utf8(s, &from, 550)) {
         s->envelope.reverse_path = xstrdup(from.address);
         if (smtpd_policy(s, AT_MAIL, NULL) &&
             smtpd_filters_pass(s, MILTER_MAIL, NULL, parameters)) {
@@ -149,7 +168,7 @@ void smtpd_rcpt(struct session *s, struct slice argument)
             smtpd_refuse(s, 452, "4.5.3", "recipient-limit", "RFC 5321 4.5.3.1.8, 4.5.3.1.10",
                          "too many recipients: at most %d in one transaction",
                          s->config->recipients);
-        else
+        else if (!refuse_utf8(s, &to, 553))
             add_recipient(s, &to, parameters);
     }
     path_free(&to);

@@ -18,9 +18,11 @@ static bool parse_parameter(struct slice word, struct parameter *out)
             return false;
     }
     for (size_t i = 0; i < out->value.n; i++)
-        if (out->value.p[i] < 33 || out->value.p[i] > 126 || out->value.p[i] == '=')
+        if (out->value.p[i] == '=' || out->value.p[i] == 127 ||
+            (out->value.p[i] < 33 && !(out->value.p[i] & 0x80)))
             return false;
-    return true;
+    /* RFC 6533 3: an original recipient may be UTF-8. */
+    return text_is_ascii(out->value) || slice_ieq_str(out->keyword, "ORCPT");
 }
 
 static bool apply_one(struct session *s, const struct parameter *p,

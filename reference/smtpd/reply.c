@@ -15,6 +15,10 @@ static void reply_line(struct session *s, int code, char mark, const char *enhan
     int n = snprintf(line, REPLY_MAX + 1, "%d%c%s%s%.*s", code, mark, enhanced ? enhanced : "",
                      enhanced ? " " : "", SLICE_ARG(text));
     size_t len = n > REPLY_MAX ? REPLY_MAX : (size_t)n;
+    /* RFC 5321 2.4: replies are ASCII; an address that is not is shown as far as it goes. */
+    for (size_t i = 0; i < len; i++)
+        if (line[i] & 0x80)
+            line[i] = '?';
     if (event_verbose())
         event("smtpd.reply", EV_INT("session", (int64_t)s->peer->session),
               EV_SLICE("line", slice_of(line, len)));

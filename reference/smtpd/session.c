@@ -3,6 +3,7 @@
 
 #include "base/event.h"
 #include "base/timing.h"
+#include "reference/message/utf8.h"
 
 #include <stdlib.h>
 
@@ -67,12 +68,12 @@ static void refuse_sequence(struct session *s, const struct command *c)
 
 /* RFC 5321 4.1.2: no control characters (a CR without its LF is one) and nothing over 126. A verb
  * that has one is unknown. */
-static bool is_printable(struct slice s)
+static bool is_printable(struct slice s, bool utf8)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < 32 || s.p[i] > 126)
+        if ((s.p[i] & 0x80) ? !utf8 : s.p[i] < 32 || s.p[i] > 126)
             return false;
-    return true;
+    return utf8_valid(s);
 }
 
 /* RFC 5321 4.1.1: white space before the CRLF is tolerated. */
@@ -98,7 +99,7 @@ static void execute(struct session *s, struct slice line)
     else if (s->refused_at_connect && c->run != smtpd_quit)
         smtpd_refuse(s, 503, "5.5.1", "refused-at-connect", "RFC 5321 3.1",
                      "this connection was refused: QUIT ends it");
-    else if (!is_printable(argument))
+    else if (!is_printable(argument, c->utf8))
         smtpd_refuse(s, 501, "5.5.4", "octets-in-argument", "RFC 5321 4.1.2",
                      "%s: printable ASCII only", c->name);
     else if (argument.n > 0 && !c->argument)

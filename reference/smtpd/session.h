@@ -55,6 +55,7 @@ struct command {
     const char *name;
     unsigned phases;            /* in which it is legal; otherwise 503 */
     bool argument;              /* takes one; otherwise 501 when there is one */
+    bool utf8;                  /* its argument may be UTF-8 (RFC 6531 3.3) */
     bool answer_now;            /* RFC 2920 3.2 (5): its reply may not wait for later ones */
     void (*run)(struct session *s, struct slice argument);
     const char *usage;          /* for HELP; NULL: known but not implemented */

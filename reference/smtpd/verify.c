@@ -12,6 +12,15 @@ void smtpd_vrfy(struct session *s, struct slice argument)
                      "VRFY takes a user name or an address");
         return;
     }
+    /* RFC 6531 3.7.4.2 */
+    bool utf8 = slice_ends(text, SLICE(" SMTPUTF8"));
+    if (utf8)
+        text = slice_trim(slice_sub(text, 0, text.n - 9));
+    if (!utf8 && !text_is_ascii(text)) {
+        smtpd_refuse(s, 501, "5.5.4", "octets-in-argument", "RFC 5321 4.1.2, RFC 6531 3.7.4",
+                     "printable ASCII only, unless SMTPUTF8 stands behind it");
+        return;
+    }
     if (text.n > 2 && text.p[0] == '<' && text.p[text.n - 1] == '>')
         text = slice_sub(text, 1, text.n - 1);
     struct path p;

@@ -66,7 +66,7 @@ static const char *replies(struct slice input)
 
 #define LHLO "LHLO a.test\r\n"
 #define LHLO_OK "250-mail.hehuan.test\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n" \
-                "250-8BITMIME\r\n250 SIZE 516384\r\n"
+                "250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 516384\r\n"
 #define FROM "MAIL FROM:<jerry@magedu.test>\r\n"
 #define FROM_OK "250 2.1.0 sender ok\r\n"
 #define TO(who) "RCPT TO:<" who "@hehuan.test>\r\n"

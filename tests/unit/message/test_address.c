@@ -63,8 +63,8 @@ Test(address, what_is_no_path)
     static const char *const rows[] = {
         "", "<", "<>", "tom@x", "<tom@x", "<tom>", "<@x>", "<tom@>", "<tom@x.>", "<tom@.x>",
         "<tom@x..y>", "<t m@x>", "<.tom@x>", "<tom.@x>", "<t..m@x>", "<\"tom@x>", "<\"tom\\\"@x>",
-        "<\"tom\"x@x>", "<x\"tom\"@x>", "<\"a\tb\"@x>", "<\"a\\\tb\"@x>", "<t\xc3\xb6m@x>",
-        "<tom@\xc3\xb6.x>", "<a@b@c>", "<a@b,c@d>", "<tom@a_b>", "<tom@-a>", "<tom@a->",
+        "<\"tom\"x@x>", "<x\"tom\"@x>", "<\"a\tb\"@x>", "<\"a\\\tb\"@x>", "<t\xf6m@x>",
+        "<tom@\xc3\xb6-.x>", "<a@b@c>", "<a@b,c@d>", "<tom@a_b>", "<tom@-a>", "<tom@a->",
         "<tom@#1>", "<@a.b tom@x>", "<@a.b,c:tom@x>", "<@a.b:>", "<@:tom@x>", "<a@[1.2.3>",
         "<postmaster>",
     };
@@ -192,4 +192,19 @@ Test(address, all_quoted_forms_are_the_same)
         buf_free(&b);
         path_free(&p);
     }
+}
+
+Test(address, other_scripts)
+{
+    struct path p;
+    struct slice rest;
+    cr_assert_eq(path_parse(SLICE("<gr\xc3\xbcn@b\xc3\xbc" "cher.test>"), false, false, &p, &rest), ADDRESS_OK);
+    cr_expect(p.utf8);
+    cr_expect_str_eq(p.address, "gr\xc3\xbcn@b\xc3\xbc" "cher.test");
+    cr_expect_str_eq(p.domain, "xn--bcher-kva.test");
+    path_free(&p);
+    cr_assert_eq(path_parse(SLICE("<tom@hehuan.test>"), false, false, &p, &rest), ADDRESS_OK);
+    cr_expect_not(p.utf8);
+    path_free(&p);
+    cr_expect_not(domain_valid(SLICE("b\xc3\xbc" "cher.test")));   /* in EHLO: A-labels */
 }

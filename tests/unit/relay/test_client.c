@@ -393,3 +393,25 @@ Test(client, binary_content_is_encoded_for_others)
     rmdir(folder);
     rmdir(spool);
 }
+
+Test(client, internationalized_mail_goes_where_it_is_understood)
+{
+    struct world *w = world("220 x\r\n250-x\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+                            "250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n", false, "x\r\n", 1);
+    w->r[0].to = "t\xc3\xb6m@hehuan.test";
+    cr_expect_str_eq(run(w), "d");
+    SAID(w, GREETED "MAIL FROM:<jerry@magedu.test> SMTPUTF8\r\n"
+            "RCPT TO:<t\xc3\xb6m@hehuan.test>\r\nDATA\r\nx\r\n.\r\n");
+    world_free(w);
+    /* Elsewhere only the recipients that are ASCII get it. */
+    w = world(PLAIN "250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n", false, "Subject: x\r\n\r\n", 2);
+    w->r[0].to = "t\xc3\xb6m@hehuan.test";
+    w->m.utf8 = true;
+    cr_expect_str_eq(run(w), "fd");
+    cr_expect_str_eq(w->r[0].status, "5.6.7");
+    world_free(w);
+    w = world(PLAIN, false, "Subject: \xc3\xb6\r\n\r\n", 1);
+    w->m.utf8 = true;
+    cr_expect_str_eq(run(w), "f");
+    world_free(w);
+}

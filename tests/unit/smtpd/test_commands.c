@@ -30,7 +30,7 @@ Test(smtpd, ehlo_lists_the_extensions_and_helo_does_not)
                                     "250-mail.hehuan.test greets [192.0.2.1]\r\n"
                                     "250-PIPELINING\r\n250-SIZE 20000\r\n250-8BITMIME\r\n"
                                     "250-CHUNKING\r\n250-BINARYMIME\r\n"
-                                    "250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n250-VRFY\r\n250 HELP\r\n"
+                                    "250-DSN\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-VRFY\r\n250 HELP\r\n"
                                     "250 mail.hehuan.test\r\n");
     buf_free(&out);
 }

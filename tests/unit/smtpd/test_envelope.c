@@ -41,7 +41,7 @@ Test(envelope, parameters_of_mail)
         STEP("MAIL FROM:<> SIZE=1 SIZE=1\r\n", "501 5.5.4"),
         STEP("MAIL FROM:<> BODY=16BITMIME\r\n", "501 5.5.4"), STEP("MAIL FROM:<> BODY\r\n", "501"),
         STEP("MAIL FROM:<> BODY=7BIT BODY=7BIT\r\n", "501"),
-        STEP("MAIL FROM:<> SMTPUTF8\r\n", "555 5.5.4"), STEP("MAIL FROM:<> XRET=HDRS\r\n", "555"),
+        STEP("MAIL FROM:<> SMTPUTF8=1\r\n", "501 5.5.4"), STEP("MAIL FROM:<> XRET=HDRS\r\n", "555"),
         STEP("MAIL FROM:<> =x\r\n", "501"), STEP("MAIL FROM:<> a=b=c\r\n", "501"),
         STEP("MAIL FROM:<> AUTH=<>\r\n", "555"), STEP("MAIL FROM:<a@b>=\"x\r\n", "501"),
         STEP("RCPT TO:<tom@hehuan.test>\r\n", "503"),
@@ -220,4 +220,19 @@ Test(envelope, submission_is_for_trusted_clients)
                         STEP("RCPT TO:<tom@hehuan.test>\r\n", "503")));
     dialogue_with(&c, TRUSTED, SERVICE_SUBMISSION,
                   STEPS(HELLO, MAIL, STEP("RCPT TO:<user@elsewhere.test>\r\n", "250")));
+}
+
+Test(envelope, addresses_in_utf8_need_smtputf8)
+{
+    dialogue(STRANGER, STEPS(
+        HELLO, STEP("MAIL FROM:<j\xc3\xbcrg@magedu.test>\r\n", "550 5.6.7"),
+        STEP("MAIL FROM:<j\xfcrg@magedu.test> SMTPUTF8\r\n", "501"),
+        STEP("MAIL FROM:<jerry@magedu.test>\r\n", "250"),
+        STEP("RCPT TO:<t\xc3\xb6m@hehuan.test>\r\n", "553 5.6.7"), RSET,
+        STEP("MAIL FROM:<j\xc3\xbcrg@magedu.test> SMTPUTF8\r\n", "250"),
+        STEP("RCPT TO:<t\xc3\xb6m@hehuan.test>\r\n", "550 5.1.1"),
+        STEP("RCPT TO:<tom@hehuan.test> ORCPT=utf-8;t\xc3\xb6m@x\r\n", "250"),
+        STEP("DATA\r\n", "354"), STEP("Subject: \xc3\xb6\r\n\r\n.\r\n", "250")));
+    cr_assert_str_eq(spool.v[0].from, "j\xc3\xbcrg@magedu.test");
+    cr_assert(strstr(buf_str(&spool.v[0].text), "with UTF8SMTP id"));
 }
