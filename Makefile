@@ -128,7 +128,7 @@ bench: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/usage
 	@BUILD=$(BUILD) tests/bench/run
 
-# The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot; ONLY="mx rfc5321/4.5"
+# The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot, exim; ONLY="mx rfc5321/4.5"
 # chooses; ARGS adds options of conform(1).
 TARGET ?= reference
 conformance: deps-lab

@@ -1,0 +1,142 @@
+# Writes the configuration and the folders; sourced by start.
+. "$WORLD/world.sh"
+umask 022
+mkdir -p "$STATE/spool" "$STATE/log" "$STATE/mail"
+chown Debian-exim:Debian-exim "$STATE/spool" "$STATE/log" "$STATE/mail"
+accounts | sed 's/\(.*\):.*/\1: \1/' >"$STATE/accounts"   # what is looked up is safe in a path
+grep -v '^#' "$WORLD/aliases" >"$STATE/aliases"
+
+# What a profile changes; empty is the default.
+relay_to= size=50M recipients=0 lists= client_waits= life=1h tls=
+case $PROFILE in
+small) size=100000 recipients=100 ;;
+unlimited) size=0 ;;
+impatient) client_waits='  command_timeout = 1s
+  data_timeout = 1s
+  final_timeout = 1s' ;;
+backup) relay_to=hehuan.test ;;
+dnsbl) lists='  deny dnslists = bl.test
+  deny dnslists = dbl.test/$sender_address_domain
+       condition = ${if def:sender_address_domain}' ;;
+short-life) life=3s ;;
+tls) . "$WORLD/certificates.sh"
+    # Exim reads the key as its own user
+    cp "$CERTIFICATES/mx.pem" "$CERTIFICATES/mx.key" "$STATE/"
+    chown Debian-exim "$STATE/mx.key"
+    tls="tls_advertise_hosts = *
+tls_certificate = $STATE/mx.pem
+tls_privatekey = $STATE/mx.key" ;;
+esac
+[ -n "$tls" ] || tls='tls_advertise_hosts ='
+
+cat >"$STATE/exim.conf" <<EOF
+primary_hostname = $HOST_NAME
+domainlist local_domains = $(echo $DOMAINS | sed 's/ / : /g') : @[]
+domainlist relay_to_domains = $relay_to
+hostlist relay_from_hosts = <; $TRUSTED ; $TRUSTED6
+local_interfaces = <; [$ADDRESS]:25 ; [$ADDRESS]:587 ; [$ADDRESS6]:25 ; [$ADDRESS6]:587
+spool_directory = $STATE/spool
+log_file_path = $STATE/log/%slog
+pid_file_path = $STATE/exim.pid
+# Everything under one user: the configuration is not the one that was compiled in, so that Exim
+# would give up root anyway.
+deliver_drop_privilege = true
+never_users =
+trusted_users = Debian-exim
+acl_smtp_mail = acl_check_mail
+acl_smtp_rcpt = acl_check_rcpt
+acl_smtp_data = accept
+acl_smtp_vrfy = accept
+qualify_domain = magedu.test
+allow_domain_literals = true
+message_size_limit = $size
+recipients_max = $recipients
+recipients_max_reject = false
+smtp_accept_max = 0
+smtp_accept_queue_per_connection = 0
+smtp_accept_max_per_connection = 0
+smtp_enforce_sync = false
+smtp_max_synprot_errors = 1000
+smtp_max_unknown_commands = 1000
+host_lookup =
+rfc1413_query_timeout = 0s
+dsn_advertise_hosts = *
+chunking_advertise_hosts = *
+smtputf8_advertise_hosts = *
+accept_8bitmime = true
+bounce_return_size_limit = 100K
+ignore_bounce_errors_after = 2d
+timeout_frozen_after = 7d
+delay_warning =
+keep_environment =
+$tls
+
+begin acl
+
+acl_check_mail:
+  deny condition = \${if eq{\$received_port}{587}}
+       !hosts = +relay_from_hosts
+       message = submission is for our users
+  accept
+
+acl_check_rcpt:
+  accept hosts = +relay_from_hosts
+         control = submission/sender_retain
+$lists
+  require message = relay not permitted
+          domains = +local_domains : +relay_to_domains
+  accept domains = +relay_to_domains
+  require verify = recipient
+  accept
+
+begin routers
+
+literal:
+  driver = ipliteral
+  domains = ! +local_domains
+  transport = remote_smtp
+
+dnslookup:
+  driver = dnslookup
+  domains = ! +local_domains
+  transport = remote_smtp
+  self = fail
+  no_more
+
+aliases:
+  driver = redirect
+  data = \${lookup{\$local_part}lsearch{$STATE/aliases}}
+  qualify_domain = magedu.test
+
+account:
+  driver = accept
+  local_parts = lsearch;$STATE/accounts
+  transport = maildir
+  cannot_route_message = Unknown user
+
+begin transports
+
+remote_smtp:
+  driver = smtp
+  interface = <; $ADDRESS ; $ADDRESS6
+  connect_timeout = 2s
+  # with it a host that swallows packets would be waited for at its greeting, for minutes
+  hosts_try_fastopen =
+$client_waits
+
+maildir:
+  driver = appendfile
+  directory = $STATE/mail/\$local_part_data
+  maildir_format
+  create_directory
+  return_path_add
+  mode = 0600
+
+begin retry
+
+* * F,$life,1s
+
+begin rewrite
+EOF
+chown root "$STATE/exim.conf"
+chmod 644 "$STATE/exim.conf"

@@ -1,0 +1,1 @@
+NEW_USERS="Debian-exim:7111"
