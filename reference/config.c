@@ -202,6 +202,8 @@ static void read_places(struct config *c, cfg_t *cfg)
     c->mailbox_format =
         strcmp(cfg_getstr(m, "format"), "maildir") == 0 ? FORMAT_MAILDIR : FORMAT_MBOX;
     c->fsync = cfg_getbool(m, "fsync");
+    c->quota = conf_size(m, "quota");
+    c->quota_messages = (uint64_t)cfg_getint(m, "quota-messages");
 
     cfg_t *tls = cfg_getsec(cfg, "tls");
     c->tls_certificate = config_file_name(c, cfg_getstr(tls, "certificate"));

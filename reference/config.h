@@ -92,6 +92,7 @@ struct config {
     char *run_dir;                    /* sockets and the process id; <spool>/run */
     char *mail_dir;                   /* <mail_dir>/<user> is the inbox */
     enum mailbox_format mailbox_format;
+    uint64_t quota, quota_messages;   /* of a user: octets and messages; 0: no limit */
     bool fsync;                       /* false only for experiments */
 
     struct string_list local_domains; /* delivered here; also "[our address]" literals */

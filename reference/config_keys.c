@@ -114,6 +114,7 @@ static const struct { const char *key; long least; const char *why; } least_valu
     {"sessions-per-client", 0, "0 is no limit"},
     {"cache-entries", 1, "fewer would keep nothing"},
     {"workers", 0, "0 is as many as are usual for the type"},
+    {"quota-messages", 0, "0 is no limit"},
     {"tries", 1, "fewer would ask nobody"},
     {"sessions", 1, "fewer would serve nobody"},
     {"errors", 1, "fewer would close every session"},
@@ -155,7 +156,8 @@ static int check_message_size(cfg_t *cfg, cfg_opt_t *opt)
 
 static cfg_opt_t mailbox_keys[] = {
     CFG_STR("path", "/var/spool/mail", CFGF_NONE), CFG_STR("format", "mbox", CFGF_NONE),
-    CFG_BOOL("fsync", cfg_true, CFGF_NONE), CFG_END(),
+    CFG_BOOL("fsync", cfg_true, CFGF_NONE), CFG_STR("quota", "0", CFGF_NONE),
+    CFG_INT("quota-messages", 0, CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t listen_keys[] = {
     CFG_STR_LIST("address", "{}", CFGF_NONE), CFG_INT("port", -1, CFGF_NONE), CFG_END(),
@@ -254,6 +256,8 @@ static const struct {
     {top_keys, "relay-from", conf_check_network},
     {top_keys, "mda-socket", check_endpoint},
     {mailbox_keys, "format", check_format},
+    {mailbox_keys, "quota", conf_check_size},
+    {mailbox_keys, "quota-messages", check_least},
     {listen_keys, "address", conf_check_address},
     {listen_keys, "port", conf_check_port},
     {dns_keys, "servers", check_endpoint},

@@ -55,7 +55,7 @@ void folder_list_free(struct folder_list *l);
 int folder_find(struct store_account *a, const char *name, struct folder *out);
 
 /* Makes it, and the levels above it (RFC 9051 6.3.4). `use`: special uses (RFC 6154 5.2); each can be
- * that of one mailbox only (EEXIST when it is another's: code USEATTR). EEXIST: there is one.
+ * that of one mailbox only (EBUSY when it is another's: code USEATTR). EEXIST: there is one.
  * `id` (may be NULL) gets its MAILBOXID (RFC 8474 4.1). */
 int folder_create(struct store_account *a, const char *name, unsigned use, struct buf *id);
 /* EPERM: INBOX, or a level above others that is no mailbox. With children it stays as a level

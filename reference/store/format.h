@@ -65,6 +65,26 @@ int64_t piece_wire_size(const struct line_piece *p);
 /* The octets as hexadecimal digits, malloc'ed. */
 char *hex_text(const unsigned char *octets, size_t n);
 
+/* --- Maildir (maildir.c) --- */
+
+/* A file's name up to the colon. */
+struct slice maildir_base(const char *file);
+/* The value of the field (",S=" or ",W=") of a base name, or -1. */
+int64_t maildir_size_field(struct slice base, struct slice key);
+/* Order of base names: oldest first. */
+int maildir_compare(struct slice a, struct slice b);
+/* The descriptor of a folder; links are never followed: the folder may be writable for its user while
+ * we are root. */
+int maildir_open_folder(int at, const char *name);
+/* Calls give(arg, name) for each name in the folder that is not hidden. */
+int maildir_each_name(int folder, void (*give)(void *arg, const char *name), void *arg);
+/* Makes place->path a Maildir, durably. */
+int maildir_make(const struct mailbox_place *place);
+/* A base name that no other message has, without sizes; malloc'ed. */
+char *maildir_unique_name(const struct mailbox_place *place);
+
+/* --- both --- */
+
 /* Collects output in `out` and writes it when it is much. The error sticks in a->error. */
 void append_out(struct append *a, const void *p, size_t n);
 int append_flush(struct append *a);

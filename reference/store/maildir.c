@@ -28,7 +28,7 @@ static const char *const folder_names[] = {"new", "cur"};
 
 /* --- names ---------------------------------------------------------------------------------- */
 
-static struct slice base_of(const char *file)
+struct slice maildir_base(const char *file)
 {
     struct slice name = slice_str(file);
     ptrdiff_t colon = slice_index(name, ':');
@@ -49,7 +49,7 @@ static char *uid_of(struct slice base)
 }
 
 /* The value of ",S=" or ",W=" in a base name, or -1. */
-static int64_t size_field(struct slice base, struct slice key)
+int64_t maildir_size_field(struct slice base, struct slice key)
 {
     uint64_t value;
     ptrdiff_t at = slice_find(base, key);
@@ -63,7 +63,7 @@ static int64_t size_field(struct slice base, struct slice key)
 }
 
 /* Oldest first: names begin with the seconds of their delivery; then byte order. */
-static int compare_base(struct slice a, struct slice b)
+int maildir_compare(struct slice a, struct slice b)
 {
     size_t i = 0, j = 0;
     while (i < a.n && a.p[i] >= '0' && a.p[i] <= '9')
@@ -79,22 +79,19 @@ static int compare_base(struct slice a, struct slice b)
 static int by_base(const void *a, const void *b)
 {
     const struct message *x = a, *y = b;
-    return compare_base(base_of(x->file), base_of(y->file));
+    return maildir_compare(maildir_base(x->file), maildir_base(y->file));
 }
 
 /* --- listing -------------------------------------------------------------------------------- */
 
-/* The descriptor of a folder of the mailbox; links are never followed: the folder may be writable
- * for its user while we are root. */
-static int open_folder(int at, const char *name)
+int maildir_open_folder(int at, const char *name)
 {
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Calls give(arg, name) for each name in the folder that is not hidden. */
-static int each_name(int folder, void (*give)(void *arg, const char *name), void *arg)
+int maildir_each_name(int folder, void (*give)(void *arg, const char *name), void *arg)
 {
-    int fd = open_folder(folder, ".");
+    int fd = maildir_open_folder(folder, ".");
     if (fd < 0)
         return -1;
     DIR *dir = fdopendir(fd);
@@ -130,11 +127,11 @@ static int measure(int fd, int64_t length, int64_t *size)
 static bool find_size(int folder, struct message *msg)
 {
     struct stat st;
-    struct slice base = base_of(msg->file);
+    struct slice base = maildir_base(msg->file);
     if (fstatat(folder, msg->file, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
         return false;
-    msg->size = size_field(base, SLICE(",W="));
-    if (size_field(base, SLICE(",S=")) == st.st_size && msg->size >= st.st_size)
+    msg->size = maildir_size_field(base, SLICE(",W="));
+    if (maildir_size_field(base, SLICE(",S=")) == st.st_size && msg->size >= st.st_size)
         return true;
     int fd = openat(folder, msg->file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
@@ -185,28 +182,28 @@ static void sort_messages(struct mailbox *m)
     }
     m->n = kept + 1;
     for (size_t i = 0; i < m->n; i++)
-        m->v[i].uid = uid_of(base_of(m->v[i].file));
+        m->v[i].uid = uid_of(maildir_base(m->v[i].file));
 }
 
 static int maildir_list(struct mailbox *m)
 {
-    int top = open_folder(AT_FDCWD, m->place->path);
+    int top = maildir_open_folder(AT_FDCWD, m->place->path);
     if (top < 0)
         return errno == ENOENT ? 0 : -1;
     int result = 0;
-    int tmp = open_folder(top, "tmp");
+    int tmp = maildir_open_folder(top, "tmp");
     if (tmp >= 0) {
-        each_name(tmp, remove_if_stale, &tmp);
+        maildir_each_name(tmp, remove_if_stale, &tmp);
         close(tmp);
     }
     for (int i = NEW; i <= CUR && result == 0; i++) {
         struct listing l = {m, i};
-        m->folders[i] = open_folder(top, folder_names[i]);
+        m->folders[i] = maildir_open_folder(top, folder_names[i]);
         /* Being made at this moment, or another program's half. */
         if (m->folders[i] < 0)
             result = errno == ENOENT ? 0 : -1;
         else
-            result = each_name(m->folders[i], list_name, &l);
+            result = maildir_each_name(m->folders[i], list_name, &l);
     }
     int error = errno;
     close(top);
@@ -250,7 +247,7 @@ static int with_file(struct mailbox *m, const struct message *msg,
         for (int i = NEW; i <= CUR; i++)
 {
             struct listing l = {m, i};
-            if (m->folders[i] >= 0 && each_name(m->folders[i], renew_name, &l) < 0)
+            if (m->folders[i] >= 0 && maildir_each_name(m->folders[i], renew_name, &l) < 0)
                 return -1;
         }
         result = act(m->folders[msg->folder], msg->file);
@@ -307,7 +304,7 @@ static int make_folder(const struct mailbox_place *place, int at, const char *na
 {
     if (mkdirat(at, name, 0700) < 0)
         return errno == EEXIST ? 0 : -1;
-    int fd = open_folder(at, name);
+    int fd = maildir_open_folder(at, name);
     if (fd < 0)
         return -1;
     int result = give_to_owner(place, fd, 0700, 02770);
@@ -317,11 +314,11 @@ static int make_folder(const struct mailbox_place *place, int at, const char *na
     return result;
 }
 
-static int make_maildir(const struct mailbox_place *place)
+int maildir_make(const struct mailbox_place *place)
 {
     if (make_folder(place, AT_FDCWD, place->path) < 0)
         return -1;
-    int top = open_folder(AT_FDCWD, place->path);
+    int top = maildir_open_folder(AT_FDCWD, place->path);
     if (top < 0)
         return -1;
     int result = 0;
@@ -337,12 +334,12 @@ static int make_maildir(const struct mailbox_place *place)
 
 static int open_tmp_new(const struct mailbox_place *place, struct maildir_append *s)
 {
-    int top = open_folder(AT_FDCWD, place->path);
+    int top = maildir_open_folder(AT_FDCWD, place->path);
     if (top < 0)
         return -1;
-    s->tmp = open_folder(top, "tmp");
+    s->tmp = maildir_open_folder(top, "tmp");
     if (s->tmp >= 0)
-        s->new = open_folder(top, "new");
+        s->new = maildir_open_folder(top, "new");
     int error = errno;
     close(top);
     errno = error;
@@ -350,7 +347,7 @@ static int open_tmp_new(const struct mailbox_place *place, struct maildir_append
 }
 
 /* "<seconds>.M<microseconds>P<pid>Q<delivery>.<host>", '/' and ':' of the host written as octal. */
-static char *unique_name(const struct mailbox_place *place)
+char *maildir_unique_name(const struct mailbox_place *place)
 {
     static atomic_uint_fast64_t deliveries;
     struct buf name = {0};
@@ -373,9 +370,9 @@ static int maildir_append_begin(struct append *a, const char *sender)
     struct maildir_append *s = a->state = xcalloc(1, sizeof *s);
     s->tmp = s->new = -1;
     if (open_tmp_new(a->place, s) < 0 &&
-        (errno != ENOENT || make_maildir(a->place) < 0 || open_tmp_new(a->place, s) < 0))
+        (errno != ENOENT || maildir_make(a->place) < 0 || open_tmp_new(a->place, s) < 0))
         return -1;
-    char *name = unique_name(a->place);
+    char *name = maildir_unique_name(a->place);
     a->fd = openat(s->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (a->fd < 0) {
         free(name);

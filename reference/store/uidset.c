@@ -42,8 +42,6 @@ void uid_set_add(struct uid_set *s, uint32_t from, uint32_t to)
         return;
     /* The ranges that the new one touches, its neighbours included, become one with it. */
     size_t at = find_range(s, first - 1), end = at;
-    if (first == 1)
-        at = end = 0;
     while (end < s->n && (last == UINT32_MAX || s->v[end].first <= last + 1)) {
         if (s->v[end].first < first)
             first = s->v[end].first;

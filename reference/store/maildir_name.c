@@ -1,0 +1,111 @@
+/* maildir_name.c - what the name of a message's file says, and what only the file does. */
+#include "base/mem.h"
+#include "reference/store/format.h"
+#include "reference/store/view_internal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct { char letter; uint32_t flag; } letters[] = {
+    {'D', FLAG_DRAFT}, {'F', FLAG_FLAGGED}, {'P', ROW_PASSED}, {'R', FLAG_ANSWERED},
+    {'S', FLAG_SEEN}, {'T', FLAG_DELETED},
+};
+#define LETTERS (sizeof letters / sizeof *letters)
+
+void maildir_flags_add(struct buf *name, uint32_t flags, uint64_t keywords)
+{
+    buf_add_str(name, ":2,");
+    for (size_t i = 0; i < LETTERS; i++) {
+        if (flags & letters[i].flag)
+            buf_add_byte(name, letters[i].letter);
+    }
+    for (int i = 0; i < 26; i++) {
+        if (keywords & 1ull << i)
+            buf_add_byte(name, (char)('a' + i));
+    }
+}
+
+void maildir_flags_parse(struct slice file, uint32_t *flags, uint64_t *keywords, bool *odd)
+{
+    struct buf ours = {0};
+    ptrdiff_t colon = slice_index(file, ':');
+    struct slice info = slice_sub(file, colon < 0 ? file.n : (size_t)colon, file.n);
+    *flags = 0;
+    *keywords = 0;
+    for (size_t i = 3; slice_starts(info, SLICE(":2,")) && i < info.n; i++) {
+        for (size_t k = 0; k < LETTERS; k++) {
+            if (info.p[i] == letters[k].letter)
+                *flags |= letters[k].flag;
+        }
+        if (info.p[i] >= 'a' && info.p[i] <= 'z')
+            *keywords |= 1ull << (info.p[i] - 'a');
+    }
+    maildir_flags_add(&ours, *flags, *keywords);
+    *odd = !slice_eq(info, buf_slice(&ours));
+    buf_free(&ours);
+}
+
+uint64_t maildir_emailid(struct slice base)
+{
+    uint64_t h = 14695981039346656037u;
+    ptrdiff_t at = slice_find(base, SLICE(",I="));
+    if (at >= 0 && base.n >= (size_t)at + 3 + 16) {
+        char hex[17] = "";
+        char *end;
+        memcpy(hex, base.p + at + 3, 16);
+        uint64_t id = strtoull(hex, &end, 16);
+        if (*end == 0)
+            return id;
+    }
+    for (size_t i = 0; i < base.n; i++)
+        h = (h ^ (unsigned char)base.p[i]) * 1099511628211u;
+    /* The last characters of names differ most: let them reach all bits. */
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ h >> 32;
+}
+
+/* Octets on the wire: a LF that stands alone is a CRLF there. */
+static int measure(int fd, uint64_t *size)
+{
+    char chunk[64 * 1024];
+    char last = 0;
+    ssize_t n;
+    *size = 0;
+    while ((n = read(fd, chunk, sizeof chunk)) > 0) {
+        *size += (uint64_t)n;
+        for (const char *p = chunk, *end = chunk + n;
+             (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+            *size += (p > chunk ? p[-1] : last) != '\r';
+        last = chunk[n - 1];
+    }
+    return (int)n;
+}
+
+bool maildir_measure(int folder, struct found *f)
+{
+    struct stat st;
+    struct slice base = maildir_base(f->name), date = base;
+    uint64_t seconds;
+    if (fstatat(folder, f->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    int64_t size = maildir_size_field(base, SLICE(",W="));
+    if (maildir_size_field(base, SLICE(",S=")) == st.st_size && size >= st.st_size &&
+        size <= 2 * st.st_size) {
+        f->size = (uint64_t)size;
+    } else {
+        int fd = openat(folder, f->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+        int result = fd < 0 ? -1 : measure(fd, &f->size);
+        if (fd >= 0)
+            close(fd);
+        if (result < 0)
+            return false;
+    }
+    f->date = st.st_mtime;
+    /* A name begins with the second in which the file came here. */
+    slice_next(&date, '.', &date);
+    f->saved = slice_number(date, UINT32_MAX, &seconds) ? (int64_t)seconds : st.st_mtime;
+    return true;
+}
+

@@ -1,0 +1,27 @@
+/* names.h - mailbox names and what they are on disk; for the files of this folder only. */
+#ifndef REFERENCE_STORE_NAMES_H
+#define REFERENCE_STORE_NAMES_H
+
+#include "base/buf.h"
+
+/* Octets of a file name. */
+#define DISK_NAME_MAX 255
+
+/* Appends the name of a Maildir++ folder, ".Level.Level", of a clean name that is not INBOX. False:
+ * it does not fit a file name. */
+bool maildir_name_encode(struct slice name, struct buf *out);
+/* Appends the mailbox name of a folder's file name. False: it is none of ours (".", "..", broken
+ * modified UTF-7, ".Trash..x"). */
+bool maildir_name_decode(struct slice file, struct buf *out);
+
+/* Modified UTF-7 (RFC 3501 5.1.3) of valid UTF-8; `also` (0: none) is encoded too. */
+void buf_add_mutf7(struct buf *out, struct slice utf8, char also);
+/* The reverse. False for what is not properly encoded; `also` may stand encoded. */
+bool buf_add_from_mutf7(struct buf *out, struct slice text, char also);
+
+/* The level above: the part before the last separator; n == 0 at the top. */
+struct slice folder_parent(struct slice name);
+/* Is `name` below `above`? */
+bool folder_is_below(struct slice name, struct slice above);
+
+#endif
