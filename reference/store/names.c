@@ -3,13 +3,11 @@
 
 #include "base/mem.h"
 #include "reference/store/folder.h"
+#include "reference/store/utf7.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <uninorm.h>
-#include <unistr.h>
-
-static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
 struct slice folder_parent(struct slice name)
 {
@@ -27,12 +25,10 @@ bool folder_is_below(struct slice name, struct slice above)
 /* RFC 5198 2, RFC 9051 5.1: no controls, no line and paragraph separators. */
 static bool characters_allowed(struct slice name)
 {
-    const uint8_t *p = (const uint8_t *)name.p;
-    if (u8_check(p, name.n))
+    if (!utf8_valid(name))
         return false;
-    for (size_t i = 0; i < name.n;) {
-        ucs4_t c;
-        i += (size_t)u8_mbtouc_unsafe(&c, p + i, name.n - i);
+    while (name.n > 0) {
+        uint32_t c = utf8_next(&name);
         if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029)
             return false;
     }
@@ -83,122 +79,44 @@ char *folder_name_clean(struct slice name)
     return result;
 }
 
-/* --- modified UTF-7 --------------------------------------------------------------------------------- */
-
-struct bits { struct buf *out; uint32_t held; unsigned count; };
-
-static void add_bits(struct bits *b, uint32_t unit)
-{
-    b->held = b->held << 16 | unit;
-    b->count += 16;
-    while (b->count >= 6) {
-        b->count -= 6;
-        buf_add_byte(b->out, base64[b->held >> b->count & 63]);
-    }
-}
-
-static void end_bits(struct bits *b)
-{
-    if (b->count > 0)
-        buf_add_byte(b->out, base64[b->held << (6 - b->count) & 63]);
-    buf_add_byte(b->out, '-');
-    b->held = b->count = 0;
-}
-
-void buf_add_mutf7(struct buf *out, struct slice utf8, char also)
-{
-    struct bits bits = {.out = out};
-    bool encoding = false;
-    for (size_t i = 0; i < utf8.n;) {
-        ucs4_t c;
-        i += (size_t)u8_mbtouc(&c, (const uint8_t *)utf8.p + i, utf8.n - i);
-        if (c >= 0x20 && c <= 0x7e && c != (unsigned char)also) {
-            if (encoding)
-                end_bits(&bits);
-            encoding = false;
-            buf_add_str(out, c == '&' ? "&-" : (char[]){(char)c, 0});
-            continue;
-        }
-        if (!encoding)
-            buf_add_byte(out, '&');
-        encoding = true;
-        if (c > 0xffff) {
-            add_bits(&bits, 0xd800 + ((c - 0x10000) >> 10));
-            c = 0xdc00 + ((c - 0x10000) & 0x3ff);
-        }
-        add_bits(&bits, c);
-    }
-    if (encoding)
-        end_bits(&bits);
-}
-
-/* The UTF-16 units between "&" and "-". */
-static bool decode_run(struct buf *out, struct slice run, char also)
-{
-    uint32_t held = 0, high = 0;
-    unsigned count = 0;
-    for (size_t i = 0; i < run.n; i++) {
-        const char *at = run.p[i] ? strchr(base64, run.p[i]) : NULL;
-        if (!at)
-            return false;
-        held = held << 6 | (uint32_t)(at - base64);
-        count += 6;
-        if (count < 16)
-            continue;
-        count -= 16;
-        uint32_t unit = held >> count & 0xffff;
-        if (high != 0 && (unit & 0xfc00) == 0xdc00)
-            unit = 0x10000 + ((high & 0x3ff) << 10) + (unit & 0x3ff);
-        else if (high != 0 || (unit & 0xfc00) == 0xdc00)
-            return false;
-        high = (unit & 0x1ffc00) == 0xd800 ? unit : 0;
-        if (high != 0)
-            continue;
-        uint8_t utf8[6];
-        if (unit >= 0x20 && unit <= 0x7e && unit != (unsigned char)also)
-            return false;          /* RFC 3501 5.1.3: must not be encoded */
-        int n = u8_uctomb(utf8, unit, sizeof utf8);
-        if (n <= 0)
-            return false;
-        buf_add(out, utf8, (size_t)n);
-    }
-    return high == 0 && count < 6 && (held & ((1u << count) - 1)) == 0 && run.n > 0;
-}
-
-bool buf_add_from_mutf7(struct buf *out, struct slice text, char also)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c < 0x20 || c > 0x7e)
-            return false;
-        if (c != '&') {
-            buf_add_byte(out, (char)c);
-            continue;
-        }
-        struct slice rest = slice_sub(text, i + 1, text.n);
-        ptrdiff_t end = slice_index(rest, '-');
-        if (end < 0)
-            return false;
-        if (end == 0)
-            buf_add_byte(out, '&');
-        else if (!decode_run(out, slice_sub(rest, 0, (size_t)end), also))
-            return false;
-        i += (size_t)end + 1;
-    }
-    return true;
-}
-
 /* --- Maildir++ ---------------------------------------------------------------------------------------- */
+
+/* A "." within a name parts levels on disk, so it is written as modified UTF-7 could write it (and by
+ * RFC 3501 5.1.3 must not, so nothing else is written so). */
+#define DOT "&AC4-"
 
 bool maildir_name_encode(struct slice name, struct buf *out)
 {
     struct slice level;
     size_t start = out->len;
     while (slice_next(&name, FOLDER_SEPARATOR, &level)) {
+        struct buf encoded = {0};
+        utf8_to_utf7(level, &encoded);
         buf_add_byte(out, '.');
-        buf_add_mutf7(out, level, '.');
+        for (size_t i = 0; i < encoded.len; i++) {
+            if (encoded.data[i] == '.')
+                buf_add_str(out, DOT);
+            else
+                buf_add_byte(out, encoded.data[i]);
+        }
+        buf_free(&encoded);
     }
     return out->len - start <= DISK_NAME_MAX;
+}
+
+static bool decode_level(struct slice level, struct buf *out)
+{
+    struct buf plain = {0};
+    while (level.n > 0) {
+        bool dot = slice_starts(level, SLICE(DOT));
+        buf_add_byte(&plain, dot ? '.' : level.p[0]);
+        level = slice_sub(level, dot ? sizeof DOT - 1 : 1, level.n);
+    }
+    size_t start = out->len;
+    bool good = plain.len > 0 && utf7_to_utf8(buf_slice(&plain), out) &&
+                slice_index(slice_of(out->data + start, out->len - start), FOLDER_SEPARATOR) < 0;
+    buf_free(&plain);
+    return good;
 }
 
 bool maildir_name_decode(struct slice file, struct buf *out)
@@ -211,9 +129,7 @@ bool maildir_name_decode(struct slice file, struct buf *out)
     while (slice_next(&file, '.', &level)) {
         if (out->len > start)
             buf_add_byte(out, FOLDER_SEPARATOR);
-        size_t at = out->len;
-        if (level.n == 0 || !buf_add_from_mutf7(out, level, '.') ||
-            slice_index(slice_of(out->data + at, out->len - at), FOLDER_SEPARATOR) >= 0)
+        if (!decode_level(level, out))
             return false;
     }
     /* Only a name that leads back to this very folder: others could not be opened by it. */

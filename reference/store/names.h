@@ -14,11 +14,6 @@ bool maildir_name_encode(struct slice name, struct buf *out);
  * modified UTF-7, ".Trash..x"). */
 bool maildir_name_decode(struct slice file, struct buf *out);
 
-/* Modified UTF-7 (RFC 3501 5.1.3) of valid UTF-8; `also` (0: none) is encoded too. */
-void buf_add_mutf7(struct buf *out, struct slice utf8, char also);
-/* The reverse. False for what is not properly encoded; `also` may stand encoded. */
-bool buf_add_from_mutf7(struct buf *out, struct slice text, char also);
-
 /* The level above: the part before the last separator; n == 0 at the top. */
 struct slice folder_parent(struct slice name);
 /* Is `name` below `above`? */

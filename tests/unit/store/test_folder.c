@@ -1,5 +1,4 @@
 /* Mailboxes by name. */
-#include "reference/store/names.h"
 #include "tests/unit/store/view_world.h"
 
 static void begin(void)
@@ -186,28 +185,4 @@ Test(folder_maildir, no_name_leads_out)
     cr_assert_str_eq(name, "INBOX/\xc3\x84", "INBOX, and normalisation form C");
     free(name);
     cr_assert_str_eq(list_text(), "INBOX");
-}
-
-Test(folder, modified_utf7)
-{
-    static const char *const pairs[][2] = {
-        {"plain", "plain"}, {"a&b", "a&-b"}, {"\u53f0\u5317", "&U,BTFw-"}, {"~peter/mail", "~peter/mail"},
-        {"\u65e5\u672c\u8a9e", "&ZeVnLIqe-"}, {"x\U0001f600y", "x&2D3eAA-y"}, {"\u00e4", "&AOQ-"},
-    };
-    static const char *const wrong[] = {"&", "&A", "&AAA", "&Jjo!", "&AGE-", "&2D0-", "&3gA-", "&AOR-",
-                                        "&AOQ-\x80", "&AO-", "a\nb"};
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        struct buf b = {0}, back = {0};
-        buf_add_mutf7(&b, slice_str(pairs[i][0]), 0);
-        cr_assert_str_eq(buf_str(&b), pairs[i][1]);
-        cr_assert(buf_add_from_mutf7(&back, buf_slice(&b), 0), "%s", pairs[i][1]);
-        cr_assert_str_eq(buf_str(&back), pairs[i][0]);
-        buf_free(&b);
-        buf_free(&back);
-    }
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        struct buf b = {0};
-        cr_assert(!buf_add_from_mutf7(&b, slice_str(wrong[i]), 0), "%s", wrong[i]);
-        buf_free(&b);
-    }
 }
