@@ -20,6 +20,7 @@ static const struct { const char *name; uint16_t port; } services[SERVICE_KINDS]
     [SERVICE_POP3S] = {"pop3s", 995},
     [SERVICE_IMAP] = {"imap", 143},
     [SERVICE_IMAPS] = {"imaps", 993},
+    [SERVICE_REINJECTION] = {"reinjection", 10025},
 };
 
 const char *config_service_name(enum service_kind kind) { return services[kind].name; }
@@ -129,7 +130,7 @@ static void read_listeners(struct config *c, cfg_t *cfg, struct buf *errors)
         if (kind < 0) {
             buf_printf(errors,
                        "%s: listen %s: there is no such service; write smtp, submission, "
-                       "submissions, pop3, pop3s, imap, imaps or lmtp\n",
+                       "submissions, reinjection, pop3, pop3s, imap, imaps or lmtp\n",
                        c->path, cfg_title(sec));
             continue;
         }
@@ -138,7 +139,10 @@ static void read_listeners(struct config *c, cfg_t *cfg, struct buf *errors)
         bool given = cfg_opt_getnstr(cfg_getopt(sec, "address"), 0) != NULL;
         for (unsigned j = 0; j < cfg_size(sec, "address"); j++)
             add_listener(c, kind, cfg_getnstr(sec, "address", j), port);
-        if (!given && kind != SERVICE_LMTP) {
+        if (!given && kind == SERVICE_REINJECTION) {   /* for programs of this host */
+            add_listener(c, kind, "127.0.0.1", port);
+            add_listener(c, kind, "::1", port);
+        } else if (!given && kind != SERVICE_LMTP) {
             add_listener(c, kind, "0.0.0.0", port);
             add_listener(c, kind, "::", port);
         } else if (!given) {
@@ -193,6 +197,7 @@ static void read_places(struct config *c, cfg_t *cfg)
     c->queue_socket = xasprintf("%s/queue", c->run_dir);
     c->users_file = config_file_name(c, cfg_getstr(cfg, "users-file"));
     c->aliases_file = config_file_name(c, cfg_getstr(cfg, "aliases-file"));
+    c->content_filter = copy_or_null(cfg_getstr(cfg, "content-filter"));
     c->postmaster = copy_or_null(cfg_getstr(cfg, "postmaster"));
 
     cfg_t *m = cfg_getsec(cfg, "mailboxes");
@@ -378,7 +383,7 @@ void config_free(struct config *c)
     if (!c)
         return;
     char *texts[] = {c->path, c->hostname, c->user, c->mda_user, c->auth_user, c->spool, c->run_dir,
-                     c->mail_dir, c->users_file, c->aliases_file, c->postmaster, c->mda_socket,
+                     c->mail_dir, c->users_file, c->aliases_file, c->postmaster, c->content_filter, c->mda_socket,
                      c->auth_socket, c->queue_socket, c->event_log, c->tls_certificate, c->tls_key,
                      c->tls_client_ca, c->auth_anonymous};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)

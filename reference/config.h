@@ -16,6 +16,7 @@ enum service_kind {
     SERVICE_POP3S,       /* port 995: POP3, TLS from the first octet (RFC 8314 3.2) */
     SERVICE_IMAP,        /* port 143 */
     SERVICE_IMAPS,       /* port 993: IMAP, TLS from the first octet (RFC 8314 3.2) */
+    SERVICE_REINJECTION, /* port 10025: what the content filter gives back */
     SERVICE_KINDS
 };
 
@@ -155,6 +156,7 @@ struct config {
     char *auth_anonymous;             /* the account of ANONYMOUS; NULL: not offered */
     enum relay_tls relay_tls;
 
+    char *content_filter;             /* "127.0.0.1:10024": all mail goes there first; NULL: none */
     struct filter_conf *filters;      /* in the order in which they are asked */
     size_t filter_count;
     struct policy_conf *policy;       /* rules against unwanted mail: policy/policy_conf.h */

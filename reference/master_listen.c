@@ -128,6 +128,7 @@ bool listeners_open(const struct config *c, const struct listener_set *old,
     static const enum role role_of[SERVICE_KINDS] = {
         [SERVICE_SMTP] = ROLE_SMTPD, [SERVICE_SUBMISSION] = ROLE_SMTPD, [SERVICE_LMTP] = ROLE_MDA,
         [SERVICE_POP3] = ROLE_POP3D, [SERVICE_SUBMISSIONS] = ROLE_SMTPD,
+        [SERVICE_REINJECTION] = ROLE_SMTPD,
         [SERVICE_POP3S] = ROLE_POP3D, [SERVICE_IMAP] = ROLE_IMAPD, [SERVICE_IMAPS] = ROLE_IMAPD};
     *out = (struct listener_set){0};
     bool good = add(c, old, out, (struct open_listener){ROLE_AUTH, SERVICE_KINDS,

@@ -72,6 +72,10 @@ static void find_way(struct intake *in, size_t i)
     struct account account = {0};
     if (!state_is_open(r->state))
         return;
+    if (in->o->e.unfiltered && in->w->c->content_filter) {
+        go(&in->v[i], SLICE(FILTER_DESTINATION), NULL);
+        return;
+    }
     enum auth_status here = address_is_local(in->w, r->address);
     if (here == AUTH_TEMPFAIL) {
         decide(in, i, VERDICT_DEFER, "4.3.0", "accounts cannot be looked up now");

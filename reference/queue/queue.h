@@ -21,6 +21,7 @@
  *   octets 7                        8: some octet is over 127
  *   body 7BIT|8BITMIME|BINARYMIME   what the client declared (RFC 6152, RFC 3030)
  *   utf8 1                          where SMTPUTF8 was asked for (RFC 6531)
+ *   filter todo                     the content filter has not seen it; the line is missing elsewhere
  *   protocol ESMTP
  *   client 198.51.100.7
  *   helo client.magedu.test
@@ -75,6 +76,7 @@ struct envelope {
     bool high_octets;            /* some octet is over 127 */
     bool eight_bit;              /* BODY=8BITMIME */
     bool utf8;                   /* SMTPUTF8 (RFC 6531) */
+    bool unfiltered;             /* goes to the content filter first */
     bool binary;                 /* BODY=BINARYMIME: no lines at all (RFC 3030) */
     char *protocol;              /* SMTP, ESMTP, LMTP, local (RFC 3848 keywords) */
     char *client;                /* address text */

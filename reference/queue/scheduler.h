@@ -13,6 +13,7 @@
 #include "reference/relay/client.h"
 
 #define LOCAL_DESTINATION ""     /* the delivery agent */
+#define FILTER_DESTINATION "*"   /* the content filter; no domain has this name */
 
 struct message {                 /* one id; belongs to whoever has its task */
     char id[QUEUE_ID_MAX];

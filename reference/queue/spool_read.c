@@ -145,6 +145,10 @@ static bool read_line(struct envelope *e, struct slice word, struct slice value,
         e->binary = slice_eq_str(value, "BINARYMIME");
         return e->eight_bit || e->binary || slice_eq_str(value, "7BIT");
     }
+    if (slice_eq_str(word, "filter")) {
+        e->unfiltered = slice_eq_str(value, "todo");
+        return e->unfiltered;
+    }
     if (slice_eq_str(word, "protocol"))
         return read_text(value, &e->protocol);
     if (slice_eq_str(word, "client"))

@@ -104,6 +104,8 @@ static void add_head(struct queue_writer *w, const struct envelope *e)
     buf_printf(b, "8\nbody %s\n", body_name(e));
     if (e->utf8)
         buf_add_str(b, "utf8 1\n");
+    if (e->unfiltered)
+        buf_add_str(b, "filter todo\n");
     add_value(b, "protocol", e->protocol);
     add_value(b, "client", e->client);
     add_value(b, "helo", e->helo);

@@ -49,6 +49,8 @@ static enum site deliver(struct worker *w, struct job *j, struct opened *o,
     struct client *kept = scheduler_connection(w->s, j);
     bool spoken = strcmp(j->name, LOCAL_DESTINATION) == 0
         ? relay_deliver_local(w->relay, &rm, r, j->n, &kept)
+        : strcmp(j->name, FILTER_DESTINATION) == 0
+        ? relay_deliver_filter(w->relay, &rm, r, j->n, &kept)
         : relay_deliver(w->relay, j->name, &rm, r, j->n, &kept);
     if (kept)
         scheduler_keep(w->s, j, kept);

@@ -300,20 +300,20 @@ static bool parse_socket(const char *text, struct netaddr *a)
     return netaddr_parse(a, host, (uint16_t)port);
 }
 
-bool relay_deliver_local(struct relay *relay, const struct relay_message *m,
-                         struct relay_recipient *r, size_t n, struct client **kept)
+/* A service of our own host, which may just be starting. */
+static bool deliver_here(struct attempt *a, const char *socket, const char *name, int how,
+                         const char *silent)
 {
-    const struct config *c = relay->c;
-    struct attempt a = {.relay = relay, .m = m, .r = r, .n = n, .kept = kept};
+    struct relay *relay = a->relay;
     struct netaddr to;
     char address[64];
     int fd = -1;
 
-    try_kept(&a);
-    if (!any_open(&a) || a.spoken)
+    try_kept(a);
+    if (!any_open(a) || a->spoken)
         return true;
-    if (!parse_socket(c->mda_socket, &to)) {
-        settle_open(&a, VERDICT_DEFER, "4.3.5", "mda_socket is neither unix:/path nor address:port",
+    if (!parse_socket(socket, &to)) {
+        settle_open(a, VERDICT_DEFER, "4.3.5", "its address is neither unix:/path nor address:port",
                     NULL);
         return false;
     }
@@ -323,11 +323,26 @@ bool relay_deliver_local(struct relay *relay, const struct relay_message *m,
             sleep_ms(MDA_STEP_MS);
         if (relay->interrupted)
             break;
-        fd = net_connect(&to, NULL, c->timeout_connect);
+        fd = net_connect(&to, NULL, relay->c->timeout_connect);
     }
-    tell_connect(&a, "mda", address, fd < 0 ? strerror(errno) : "connected");
+    tell_connect(a, name, address, fd < 0 ? strerror(errno) : "connected");
     if (fd >= 0)
-        on_connection(&a, fd, "mda", address, LMTP | BEST);
-    settle_open(&a, VERDICT_DEFER, "4.3.2", "the delivery agent does not answer", NULL);
-    return a.spoken;
+        on_connection(a, fd, name, address, how | BEST);
+    settle_open(a, VERDICT_DEFER, "4.3.2", silent, NULL);
+    return a->spoken;
+}
+
+bool relay_deliver_local(struct relay *relay, const struct relay_message *m,
+                         struct relay_recipient *r, size_t n, struct client **kept)
+{
+    struct attempt a = {.relay = relay, .m = m, .r = r, .n = n, .kept = kept};
+    return deliver_here(&a, relay->c->mda_socket, "mda", LMTP, "the delivery agent does not answer");
+}
+
+bool relay_deliver_filter(struct relay *relay, const struct relay_message *m,
+                          struct relay_recipient *r, size_t n, struct client **kept)
+{
+    struct attempt a = {.relay = relay, .m = m, .r = r, .n = n, .kept = kept};
+    return deliver_here(&a, relay->c->content_filter, "content-filter", PLAIN,
+                        "the content filter does not answer");
 }

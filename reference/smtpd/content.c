@@ -320,6 +320,7 @@ static struct queue_writer *open_spool(struct session *s)
     e->protocol = slice_dup(slice_str(protocol_of(s)));
     e->client = slice_dup(slice_str(s->client));
     e->helo = slice_dup(slice_str(s->helo));
+    e->unfiltered = s->config->content_filter && s->peer->service != SERVICE_REINJECTION;
     return s->ctx->spool->create(s->config, e);
 }
 

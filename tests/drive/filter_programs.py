@@ -27,6 +27,19 @@ def probe_program():
     return program
 
 
+def pair_of_ports():
+    """A port such that it and the next one are free."""
+    while True:
+        port = free_ports(1)[0]
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port + 1))
+                return port
+            except (OSError, OverflowError):
+                continue
+
+
 class Programs:
     """The programs of one test; close() ends them."""
 
@@ -61,9 +74,14 @@ class Programs:
             path = str(self.dir / f"{program}.sock")
             self._run([start, program, state, path], path)
             return f"unix:{path}"
-        port = free_ports(1)[0]
+        port = pair_of_ports() if program == "amavisd" else free_ports(1)[0]
         self._run([start, program, state, "127.0.0.1", str(port)], ("127.0.0.1", port))
         return f"127.0.0.1:{port}"
+
+    def start_at(self, program, path):
+        """The same on a Unix socket of that path."""
+        self._run([str(FIXTURES / "filters/start"), program, str(self.dir / program), str(path)],
+                  str(path))
 
     def probe(self, *rules):
         """Starts the milter probe; (its address, a function that gives what it heard)."""
