@@ -2,6 +2,9 @@
 BUILD ?= build
 CC = gcc
 PKGS := openssl ldns libgsasl libconfuse jansson libcrypt libpcre2-8 sqlite3 zlib libidn2
+# Libraries of back ends of accounts, used where they are (reference/auth/optional.h). Asked for late:
+# after the packages.
+OPTIONAL = $(foreach p,pam libmariadb ldap libargon2,$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p)))
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
 PREFIX ?= /usr/local
@@ -22,8 +25,8 @@ SANFLAGS := $(flags_$(SAN))
 CFLAGS ?= -g
 WERROR ?=
 STD := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wvla $(if $(WERROR),-Werror) -fstack-protector-strong -I. -MMD -MP
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) $(OPTIONAL) 2>/dev/null)
+PKG_LIBS = $(shell pkg-config --libs $(PKGS) $(OPTIONAL) 2>/dev/null)
 LDLIBS = $(PKG_LIBS) -lunistring -lcrypt -pthread -lm
 
 # ---- what is built from what -----------------------------------------------------------------

@@ -41,6 +41,7 @@ static struct accounts_conf read_section(const struct config *c, cfg_t *sec)
         .user_attribute = text(sec, "user-attribute"),
         .target_attribute = text(sec, "target-attribute"),
         .secret_attribute = text(sec, "secret-attribute"),
+        .quota_attribute = text(sec, "quota-attribute"),
     };
 }
 
@@ -73,7 +74,7 @@ void config_free_accounts(struct config *c)
         char *texts[] = {a->name, a->type, a->path, a->shadow, a->service, a->directory, a->server,
                          a->database, a->user, a->password_file, a->user_query, a->alias_query,
                          a->domain_query, a->base, a->ca_file, a->user_attribute,
-                         a->target_attribute, a->secret_attribute};
+                         a->target_attribute, a->secret_attribute, a->quota_attribute};
         for (size_t j = 0; j < sizeof texts / sizeof *texts; j++)
             free(texts[j]);
         config_free_strings(&a->domains);

@@ -2,12 +2,23 @@
 #include "reference/auth/backend.h"
 
 #include "base/mem.h"
+#include "reference/auth/optional.h"
 #include "reference/auth/password.h"
 
 #include <stdlib.h>
 
 static const struct backend_type *const types[] = {
-    &backend_file, &backend_sqlite,
+    &backend_file, &backend_sqlite, &backend_passwd,
+#ifdef WITH_PAM
+    &backend_pam,
+#endif
+#ifdef WITH_MYSQL
+    &backend_mysql,
+#endif
+#ifdef WITH_LDAP
+    &backend_ldap,
+#endif
+    &backend_saslauthd, &backend_authdaemon,
 };
 enum { TYPES = sizeof types / sizeof *types };
 

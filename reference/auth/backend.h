@@ -56,7 +56,9 @@ struct backend_type {
                              void *arg, struct buf *why);
 };
 
-extern const struct backend_type backend_file, backend_sqlite;
+extern const struct backend_type backend_file, backend_sqlite, backend_passwd, backend_saslauthd,
+    backend_authdaemon;
+extern const struct backend_type backend_pam, backend_mysql, backend_ldap;   /* where built */
 
 /* The type of this name; NULL when there is none in this build. */
 const struct backend_type *backend_find(const char *name);

@@ -112,6 +112,10 @@ static void check_all(const struct config *c)
     good(buf_str(&what));
     config_check_surroundings(c, &errors, &warnings);
     result("users, aliases and addresses", &errors);
+    buf_clear(&what);
+    buf_add_str(&what, "types of accounts in this build: ");
+    backend_names(&what);
+    good(buf_str(&what));
     if (c->accounts_count) {
         struct accounts *accounts = accounts_new(c, NULL);
         accounts_probe(accounts, &errors);

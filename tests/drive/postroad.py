@@ -73,6 +73,7 @@ class Postroad:
         self.hostname = hostname
         self.check_deaths = check_deaths
         self.process = None
+        self.prefix = []        # of the server's command line
         (self.dir / "users").write_text(
             users if users is not None else (FIXTURES / "accounts/users").read_text())
         (self.dir / "users").chmod(0o600)
@@ -114,7 +115,7 @@ log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"}
         """Starts the master in the foreground and returns when it says that it is ready."""
         stderr = open(self.stderr_path, "ab")
         self.process = subprocess.Popen(
-            [str(POSTROAD), "serve", "-c", str(self.conf), "--foreground"],
+            [*self.prefix, str(POSTROAD), "serve", "-c", str(self.conf), "--foreground"],
             stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL,
             env={**os.environ, **(env or {})})
         stderr.close()
