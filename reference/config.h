@@ -153,6 +153,7 @@ struct config {
     struct accounts_conf *accounts;   /* in their order; none: users_file alone */
     size_t accounts_count;
     bool virtual_domains;             /* one of them has domains of its own */
+    int auth_guesses;                 /* wrong passwords of one address that cost no time */
     char *auth_anonymous;             /* the account of ANONYMOUS; NULL: not offered */
     enum relay_tls relay_tls;
 

@@ -112,6 +112,7 @@ static const struct { const char *key; long least; const char *why; } least_valu
     {"hops", 100, "RFC 5321 6.3"},
     {"max-exchangers", 2, "RFC 5321 5.1"},
     {"sessions-per-client", 0, "0 is no limit"},
+    {"free-guesses", 0, "0 slows nobody"},
     {"cache-entries", 1, "fewer would keep nothing"},
     {"workers", 0, "0 is as many as are usual for the type"},
     {"quota-messages", 0, "0 is no limit"},
@@ -175,6 +176,7 @@ static cfg_opt_t auth_keys[] = {
     CFG_BOOL("smtp", cfg_false, CFGF_NONE), CFG_BOOL("plain-without-tls", cfg_false, CFGF_NONE),
     CFG_BOOL("pop3-user-without-tls", cfg_true, CFGF_NONE),
     CFG_BOOL("imap-login-without-tls", cfg_false, CFGF_NONE), CFG_STR("anonymous", "", CFGF_NONE),
+    CFG_INT("free-guesses", 10, CFGF_NONE),
     CFG_END(),
 };
 static cfg_opt_t accounts_keys[] = {
@@ -270,6 +272,7 @@ static const struct {
     {relay_keys, "source-v6", check_source},
     {relay_keys, "tls", check_relay_tls},
     {auth_keys, "mechanisms", check_mechanism},
+    {auth_keys, "free-guesses", check_least},
     {accounts_keys, "domains", check_domains},
     {accounts_keys, "timeout", conf_check_duration},
     {accounts_keys, "cache", conf_check_duration},

@@ -50,7 +50,7 @@ static const struct command {
      "             database of the section accounts with type = \"sqlite\"\n"
      "  add and passwd read the password from the terminal, or one line of standard input\n"
      "  --locked                            no password: mail is taken, nobody can log in\n"
-     "  --scheme crypt|scram-sha-256|scram-sha-1|plain\n"
+     "  --scheme crypt|argon2|ssha|scram-sha-256|scram-sha-1|plain\n"
      "                                      what is kept of the password; default: crypt, or as\n"
      "                                      before\n"
      "  --uid N --gid N --home DIR          with add: the system user that owns the mailbox\n"

@@ -280,15 +280,7 @@ struct sample { struct secret_costs *costs; bool scram; };
 static void take_costs(void *arg, const char *secret)
 {
     struct sample *s = arg;
-    struct scram_keys keys;
-    if (secret[0] == '$' && !s->costs->crypt)
-        s->costs->crypt = xstrdup(secret);
-    if (!s->scram && (secret_scram(secret, SCRAM_SHA_256, &keys) ||
-                      secret_scram(secret, SCRAM_SHA_1, &keys))) {
-        s->costs->iterations = keys.iterations;
-        s->scram = true;
-    }
-    explicit_bzero(&keys, sizeof keys);
+    secret_costs_take(s->costs, &s->scram, secret);
 }
 
 /* Those of the first accounts of each form, so that what is spent on an unknown user is what is
@@ -342,7 +334,7 @@ enum auth_status accounts_login(struct accounts *a, const char *user, struct log
 void login_free(struct login *l)
 {
     password_wipe(l->secret);
-    password_wipe(l->costs.crypt);
+    secret_costs_free(&l->costs);
     free(l->name);
     free(l->address);
     account_free(&l->account);

@@ -1,5 +1,6 @@
 /* auth_main.c - the auth process: the only one that reads the users file. */
 #include "reference/auth/protocol.h"
+#include "reference/auth/throttle.h"
 #include "reference/roles.h"
 
 #include "base/event.h"
@@ -9,46 +10,32 @@
 
 #include <jansson.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <stdlib.h>
 
-/* ---- wrong guesses cost time ----------------------------------------------------------------- */
+/* ---- the time of an answer ------------------------------------------------------------------- */
 
-enum {
-    GUESS_SLOTS = 1024,        /* peers remembered; a new one may take an old one's place */
-    GUESSES_FREE = 10,         /* wrong passwords from one peer before its answers are slowed */
-    GUESS_WINDOW_MS = 60000,   /* without one for so long a peer is forgotten */
-    GUESS_DELAY_MS = 500,      /* for each one over the free ones */
-    GUESS_DELAY_MAX_MS = 5000,
-};
+/* A refusal leaves at a multiple of this after its question came: how long the back end took to find
+ * nobody, or a wrong password, does not show. */
+enum { REFUSAL_GRID_MS = 100, NAP_MS = 100 };
 
-static pthread_mutex_t guess_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct guesser { uint64_t peer; int64_t last_ms; int wrong; } guessers[GUESS_SLOTS];
-
-/* FNV-1a; who makes two addresses collide is slowed like the other. */
-static uint64_t peer_hash(const char *peer)
+static void wait_until(int64_t when_ms)
 {
-    uint64_t h = 14695981039346656037u;
-    for (; *peer; peer++)
-        h = (h ^ (unsigned char)*peer) * 1099511628211u;
-    return h;
+    for (int64_t left; (left = when_ms - mono_ms()) > 0 && !roles_stopping();)
+        sleep_ms(left < NAP_MS ? left : NAP_MS);
 }
 
-static void slow_down(const char *peer)
+static void verdict(const char *peer, const char *user, enum auth_status status, int64_t began_ms)
 {
-    uint64_t hash = peer_hash(peer);
     int64_t now = mono_ms();
-    pthread_mutex_lock(&guess_lock);
-    struct guesser *g = &guessers[hash % GUESS_SLOTS];
-    if (g->peer != hash || now - g->last_ms > GUESS_WINDOW_MS)
-        *g = (struct guesser){.peer = hash};
-    g->last_ms = now;
-    int over = ++g->wrong - GUESSES_FREE;
-    pthread_mutex_unlock(&guess_lock);
-    if (over > 0 && !roles_stopping()) {
-        int64_t wait = (int64_t)over * GUESS_DELAY_MS;
-        sleep_ms(wait < GUESS_DELAY_MAX_MS ? wait : GUESS_DELAY_MAX_MS);
+    int64_t wait = status == AUTH_TEMPFAIL ? 0 : throttle_delay(peer, user, now);
+    if (status == AUTH_NO) {
+        throttle_refused(peer, user, now);
+        int64_t grid = (now - began_ms) / REFUSAL_GRID_MS + 1;
+        now = began_ms + grid * REFUSAL_GRID_MS;
     }
+    if (wait)
+        event("auth.throttled", EV_STR("peer", peer), EV_STR("user", user), EV_INT("ms", wait));
+    wait_until(now + wait);
 }
 
 /* ---- the service ----------------------------------------------------------------------------- */
@@ -67,7 +54,7 @@ static void session(struct stream *s, const struct session_info *info, void *ctx
 {
     (void)info;
     struct auth_role *role = ctx;
-    struct sasl_connection connection = {.server = role->sasl, .refused = slow_down};
+    struct sasl_connection connection = {.server = role->sasl, .verdict = verdict};
     struct buf line = {0}, answer = {0};
     enum line_end end;
     buf_reserve(&line, AUTH_REQUEST_MAX + 1);
@@ -90,6 +77,7 @@ static void session(struct stream *s, const struct session_info *info, void *ctx
 int auth_main(const struct config *c, const struct role_listener *l, size_t n)
 {
     json_set_alloc_funcs(malloc, wiping_free);
+    throttle_init(c->auth_guesses);
     struct auth_role role = {.accounts = accounts_new(c, NULL)};
     role.sasl = sasl_server_new(c, role.accounts);
 

@@ -368,7 +368,8 @@ void pool_probe(struct pool *p, struct buf *errors)
     if (!p->type->probe) {
         request_free(r);
     } else if (call(p, r)) {
-        buf_add_str(errors, buf_str(&r->why));
+        if (r->why.len)
+            buf_add_slice(errors, buf_slice(&r->why));
         finish(r, NULL);
     } else {
         buf_printf(errors, "accounts %s: no answer within its timeout; is its server well?\n",

@@ -3,6 +3,7 @@
 
 #include "base/event.h"
 #include "base/mem.h"
+#include "base/timing.h"
 #include "reference/auth/password.h"
 
 #include <jansson.h>
@@ -138,7 +139,7 @@ static bool hex_text(const char *hex, char out[PASSWORD_MAX + 1])
 }
 
 static enum auth_status answer_verify(struct accounts *a, const json_t *o, struct account *out,
-                                      void (*refused)(const char *peer))
+                                      const struct sasl_connection *c)
 {
     const char *user = json_string_value(json_object_get(o, "user"));
     const char *hex = json_string_value(json_object_get(o, "password"));
@@ -148,6 +149,7 @@ static enum auth_status answer_verify(struct accounts *a, const json_t *o, struc
     if (!readable)
         password[0] = 0;
     struct login login;
+    int64_t began = mono_ms();
     enum auth_status status = accounts_login(a, user, &login);
     status = accounts_check(a, &login, status, password);
     explicit_bzero(password, sizeof password);
@@ -164,9 +166,9 @@ static enum auth_status answer_verify(struct accounts *a, const json_t *o, struc
               EV_STR("why", status == AUTH_TEMPFAIL ? "cannot tell now"
                             : login.why             ? login.why
                                                     : "no such user and password"));
+    if (c->verdict)
+        c->verdict(peer ? peer : "", login.name, status, began);
     login_free(&login);
-    if (status == AUTH_NO && refused)
-        refused(peer ? peer : "");
     return status;
 }
 
@@ -184,7 +186,7 @@ bool auth_answer(struct accounts *a, struct sasl_connection *c, struct slice req
     bool sasl = op && slice_starts(slice_str(op), SLICE("sasl-")) && sasl_answer(c, o, answer);
     struct account account = {0};
     if (verify)
-        auth_write_answer(answer, answer_verify(a, o, &account, c->refused), &account);
+        auth_write_answer(answer, answer_verify(a, o, &account, c), &account);
     else if (lookup)
         auth_write_answer(answer, accounts_lookup(a, address, &account), &account);
     else if (domain)

@@ -28,8 +28,7 @@ enum auth_status auth_read_answer(struct slice line, struct account *out);
 void auth_write_answer(struct buf *b, enum auth_status status, const struct account *a);
 
 /* Answers one request line: appends the answer with its line end. False when the request cannot
- * be understood (the connection is then to be closed). c->refused is told of a wrong password,
- * with the peer, before the answer goes out. */
+ * be understood (the connection is then to be closed). c->verdict is told of log-ins. */
 bool auth_answer(struct accounts *a, struct sasl_connection *c, struct slice request,
                  struct buf *answer);
 

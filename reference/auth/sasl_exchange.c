@@ -29,6 +29,7 @@ struct sasl_exchange {
     bool looked_up;
     enum auth_status found;            /* of the look-up */
     struct login login;                /* who the client says it is */
+    char *user;                        /* the same, kept to the end */
     struct scram_keys keys;
     bool keys_known;
 
@@ -49,6 +50,7 @@ static void look_up(struct sasl_exchange *e, const char *name)
     char *prepared = password_prepare(name ? name : "");
     e->found = accounts_login(e->server->accounts, prepared ? prepared : "", &e->login);
     password_wipe(prepared);
+    e->user = xstrdup(e->login.name);
 }
 
 static void look_up_client(struct sasl_exchange *e)
@@ -266,11 +268,17 @@ void sasl_exchange_free(struct sasl_exchange *e)
     free(e->mechanism);
     free(e->peer);
     free(e->external);
+    free(e->user);
     buf_free(&e->exporter);
     buf_free(&e->unique);
     login_free(&e->login);
     explicit_bzero(e, sizeof *e);
     free(e);
+}
+
+const char *sasl_exchange_user(const struct sasl_exchange *e)
+{
+    return e->user ? e->user : "";
 }
 
 static enum sasl_status admit(struct sasl_exchange *e, struct account *out)

@@ -16,6 +16,8 @@ struct sasl_exchange;
 struct sasl_exchange *sasl_exchange_new(struct sasl_server *s, const struct sasl_channel *ch,
                                         const char *mechanism);
 void sasl_exchange_free(struct sasl_exchange *e);
+/* Who the client says it is, as far as is known; "" when not. */
+const char *sasl_exchange_user(const struct sasl_exchange *e);
 
 /* Takes the client's next message (NULL: AUTH came without one). After anything but SASL_CONTINUE
  * the exchange is over. A mechanism's last message to the client, where success has one, is given

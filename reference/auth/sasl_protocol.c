@@ -3,6 +3,7 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
+#include "base/timing.h"
 #include "reference/auth/protocol.h"
 
 #include <stdlib.h>
@@ -97,17 +98,19 @@ static void step(struct sasl_connection *c, const struct slice *message, struct 
 {
     struct buf challenge = {0};
     struct account account = {0};
+    int64_t began = mono_ms();
     enum sasl_status status = sasl_exchange_step(c->exchange, message, &challenge, &account);
     if (status == SASL_CONTINUE) {
         buf_add_str(answer, "{\"status\":\"continue\"");
         add_octets(answer, "data", buf_slice(&challenge));
         buf_add_str(answer, "}\n");
     } else {
-        auth_write_answer(answer, status == SASL_OK   ? AUTH_OK
-                                  : status == SASL_NO ? AUTH_NO
-                                                      : AUTH_TEMPFAIL, &account);
-        if (status == SASL_NO && c->refused)
-            c->refused(c->peer);
+        enum auth_status verdict = status == SASL_OK   ? AUTH_OK
+                                   : status == SASL_NO ? AUTH_NO
+                                                       : AUTH_TEMPFAIL;
+        auth_write_answer(answer, verdict, &account);
+        if (c->verdict)
+            c->verdict(c->peer, sasl_exchange_user(c->exchange), verdict, began);
         sasl_connection_end(c);
     }
     account_free(&account);

@@ -27,7 +27,9 @@ struct sasl_connection {
     struct sasl_server *server;            /* NULL: none is served */
     struct sasl_exchange *exchange;        /* NULL: none */
     char *peer;                            /* of the exchange */
-    void (*refused)(const char *peer);     /* told of a wrong guess before the answer; or NULL */
+    /* Told of each log-in's verdict before the answer goes out, with the time (mono_ms) at which
+     * the last message of the client came; it may take its time. NULL: nobody is told. */
+    void (*verdict)(const char *peer, const char *user, enum auth_status status, int64_t began_ms);
 };
 
 /* Answers a request whose op begins with "sasl-". False when it is none that makes sense now: the

@@ -3,6 +3,7 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
+#include "reference/auth/digest.h"
 #include "reference/auth/password.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@ static const struct { const char *scheme; size_t size; } scram[SCRAM_HASHES] = {
     [SCRAM_SHA_1] = {"{SCRAM-SHA-1}", 20},
     [SCRAM_SHA_256] = {"{SCRAM-SHA-256}", 32},
 };
-enum { PLAIN_SCHEME = sizeof "{PLAIN}" - 1 };
+enum { PLAIN_SCHEME = sizeof "{PLAIN}" - 1, CRYPT_SCHEME = sizeof "{CRYPT}" - 1 };
 
 size_t scram_key_size(enum scram_hash h) { return scram[h].size; }
 
@@ -100,6 +101,15 @@ const char *secret_plain(const char *secret)
     return plain ? secret + PLAIN_SCHEME : NULL;
 }
 
+const char *secret_crypt(const char *secret)
+{
+    if (!secret || secret_locked(secret))
+        return NULL;
+    if (slice_istarts(slice_str(secret), SLICE("{CRYPT}")))
+        return secret + CRYPT_SCHEME;
+    return secret[0] != '{' ? secret : NULL;
+}
+
 bool secret_locked(const char *secret) { return secret[0] == '!' || secret[0] == '*'; }
 
 const char *secret_problem(struct slice text)
@@ -117,6 +127,14 @@ const char *secret_problem(struct slice text)
         return good ? NULL
                     : "{PLAIN} must be followed by a password in UTF-8 without control characters";
     }
+    if (slice_istarts(s, SLICE("{CRYPT}")))
+        return s.n > CRYPT_SCHEME ? NULL : "{CRYPT} must be followed by a hash of crypt(5)";
+    if (slice_istarts(s, SLICE("{ARGON2")))
+        return slice_find(s, SLICE("}$argon2")) > 0
+                   ? NULL : "{ARGON2} must be followed by $argon2id$ and so on";
+    if (digest_is(s))
+        return digest_well_formed(s)
+                   ? NULL : "behind the scheme stands digest and salt in Base64 (RFC 2307 5.3)";
     for (int h = 0; h < SCRAM_HASHES; h++) {
         struct slice scheme = slice_str(scram[h].scheme);
         if (!slice_istarts(s, scheme))
@@ -127,7 +145,8 @@ const char *secret_problem(struct slice text)
                     : "SCRAM keys are iterations,salt,stored,server: 4096 to 1000000, and Base64; "
                       "postroad user passwd makes them";
     }
-    return "no such scheme; write {PLAIN}, {SCRAM-SHA-256}, {SCRAM-SHA-1}, or a hash of crypt(5)";
+    return "no such scheme; write {PLAIN}, {SCRAM-SHA-256}, {SCRAM-SHA-1}, {ARGON2}, {SSHA}, or a hash "
+           "of crypt(5)";
 }
 
 /* ---- comparing them -------------------------------------------------------------------------- */
@@ -165,13 +184,39 @@ bool secret_fits(const char *secret, const char *password, const struct secret_c
         by_keys = true;
         h = SCRAM_SHA_1;
     }
-    const char *plain = secret_plain(secret);
-    bool by_crypt = secret && !by_keys && !plain && !secret_locked(secret);
-    bool crypt_fits = password_fits(by_crypt ? secret : costs->crypt, password);
+    const char *plain = secret_plain(secret), *crypt = secret_crypt(secret),
+               *argon2 = argon2_encoded(secret);
+    bool crypt_fits = password_fits(crypt ? crypt : costs->crypt, password);
     bool scram_fits = keys_fit(by_keys ? &keys : NULL, h, password, costs->iterations);
+    bool hard_fits = (argon2 || costs->argon2) &&
+                     argon2_fits(argon2 ? argon2 : costs->argon2, password);
     bool same = plain_fits(plain, password);
+    bool digest = secret && digest_fits(secret, password);
     explicit_bzero(&keys, sizeof keys);
-    return by_crypt ? crypt_fits : by_keys ? scram_fits : same;
+    return crypt ? crypt_fits : by_keys ? scram_fits : argon2 ? hard_fits : plain ? same : digest;
+}
+
+void secret_costs_take(struct secret_costs *c, bool *has_scram, const char *secret)
+{
+    struct scram_keys keys;
+    const char *crypt = secret_crypt(secret), *argon2 = argon2_encoded(secret);
+    if (crypt && crypt[0] == '$' && !c->crypt)
+        c->crypt = xstrdup(crypt);
+    if (argon2 && !c->argon2)
+        c->argon2 = xstrdup(argon2);
+    if (!*has_scram && secret && (secret_scram(secret, SCRAM_SHA_256, &keys) ||
+                                  secret_scram(secret, SCRAM_SHA_1, &keys))) {
+        c->iterations = keys.iterations;
+        *has_scram = true;
+    }
+    explicit_bzero(&keys, sizeof keys);
+}
+
+void secret_costs_free(struct secret_costs *c)
+{
+    password_wipe(c->crypt);
+    password_wipe(c->argon2);
+    *c = (struct secret_costs){0};
 }
 
 static char *make_scram(enum scram_hash h, const char *password)
@@ -197,6 +242,8 @@ const char *secret_scheme(const char *secret)
     return slice_istarts(s, SLICE("{PLAIN}"))           ? "plain"
            : slice_istarts(s, SLICE("{SCRAM-SHA-256}")) ? "scram-sha-256"
            : slice_istarts(s, SLICE("{SCRAM-SHA-1}"))   ? "scram-sha-1"
+           : slice_istarts(s, SLICE("{ARGON2"))         ? "argon2"
+           : digest_is(s)                               ? "ssha"
                                                         : "crypt";
 }
 
@@ -215,6 +262,10 @@ char *secret_make(const char *scheme, const char *password)
         return make_scram(SCRAM_SHA_256, password);
     if (slice_ieq_str(name, "scram-sha-1"))
         return make_scram(SCRAM_SHA_1, password);
+    if (slice_ieq_str(name, "ssha"))
+        return digest_make_ssha(password);
+    if (slice_ieq_str(name, "argon2"))
+        return argon2_make(password);
     /* The fields of a line are separated by colons. */
     bool fits = slice_ieq_str(name, "plain") && !strpbrk(password, ":\r\n");
     return fits ? xasprintf("{PLAIN}%s", password) : NULL;

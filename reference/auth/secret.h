@@ -1,7 +1,9 @@
 /* secret.h - what the users file keeps of a password, and what each form is good for
  * (docs/postroad.conf.5.md):
  *
- *   $y$..., $6$...                                 PLAIN, LOGIN, USER/PASS
+ *   $y$..., {CRYPT}...                             PLAIN, LOGIN, USER/PASS: all of crypt(5)
+ *   {ARGON2}$argon2id$...                          the same
+ *   {SHA}, {SSHA}, {SSHA256}, ...                  the same (digest.h)
  *   {SCRAM-SHA-256}iterations,salt,stored,server   the same, and SCRAM-SHA-256
  *   {SCRAM-SHA-1}iterations,salt,stored,server     the same, and SCRAM-SHA-1
  *   {PLAIN}password                                all mechanisms
@@ -44,14 +46,20 @@ bool secret_scram(const char *secret, enum scram_hash h, struct scram_keys *out)
 
 /* What a check costs for the accounts of a file, so that the same can be spent where there is no
  * account: a crypt(5) setting, and the iterations of SCRAM. */
-struct secret_costs { char *crypt; uint32_t iterations; };
+struct secret_costs { char *crypt; uint32_t iterations; char *argon2; };
+void secret_costs_free(struct secret_costs *c);
+/* Takes from this secret what costs do not know yet; NULL is fine. */
+void secret_costs_take(struct secret_costs *c, bool *has_scram, const char *secret);
+/* The hash of crypt(5) that the secret is (a view); NULL when it is of another form. */
+const char *secret_crypt(const char *secret);
 
 /* Is this the password of the secret? secret NULL: of nobody, false. The work is that of one
- * crypt(3) and one derivation of SCRAM keys in every case: the time does not tell which. */
+ * crypt(3), one derivation of SCRAM keys, and one Argon2 where accounts have that, in every case:
+ * the time does not tell which. */
 bool secret_fits(const char *secret, const char *password, const struct secret_costs *costs);
 
 /* A new secret of this password, malloc'ed; scheme: "crypt", "plain", "scram-sha-1",
- * "scram-sha-256". NULL with errno: EINVAL for another scheme, EILSEQ for a password that cannot
+ * "scram-sha-256", "ssha", "argon2". NULL with errno: EINVAL for another scheme, EILSEQ for a password that cannot
  * be one. */
 char *secret_make(const char *scheme, const char *password);
 /* The scheme that a secret was made with (static). */

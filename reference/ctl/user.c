@@ -48,8 +48,8 @@ static bool read_password(const char *prompt, char out[PASSWORD_MAX])
 
 static const char *why_no_secret(int error)
 {
-    return error == EINVAL   ? "the scheme is crypt, scram-sha-256, scram-sha-1, or plain (for a "
-                               "password without colon)"
+    return error == EINVAL   ? "the scheme is crypt, argon2, ssha, scram-sha-256, scram-sha-1, or "
+                               "plain (for a password without colon)"
            : error == EILSEQ ? "a password is UTF-8 without control characters"
                              : strerror(error);
 }

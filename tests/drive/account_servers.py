@@ -2,13 +2,11 @@
 programs that want /etc to be another (saslauthd, authdaemond, PAM), in a mount namespace."""
 import os
 import pathlib
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import time
 
 from postroad import BUILD, free_ports, wait_for
 
@@ -83,8 +81,8 @@ class MariaDB(Server):
                  f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
                  "--user=root", "--innodb-buffer-pool-size=8M", "--skip-name-resolve",
                  f"--pid-file={self.dir}/pid", "--innodb-flush-log-at-trx-commit=0",
-                 f"--ssl-cert={BUILD}/certs/mail.hehuan.test.pem",
-                 f"--ssl-key={BUILD}/certs/mail.hehuan.test.key")
+                 f"--ssl-cert={BUILD}/certs/localhost.pem",
+                 f"--ssl-key={BUILD}/certs/localhost.key")
         wait_for(listens(self.port), 30, "MariaDB")
 
     def sql(self, text):
@@ -98,12 +96,13 @@ SLAPD_CONF = """
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/nis.schema
+include /etc/ldap/schema/misc.schema
 include /etc/ldap/schema/inetorgperson.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {dir}/pid
-TLSCertificateFile {certs}/mail.hehuan.test.pem
-TLSCertificateKeyFile {certs}/mail.hehuan.test.key
+TLSCertificateFile {certs}/localhost.pem
+TLSCertificateKeyFile {certs}/localhost.key
 {security}
 database mdb
 suffix "dc=corp,dc=test"
@@ -130,24 +129,25 @@ class Slapd(Server):
         subprocess.run(["slapadd", "-f", self.conf, "-q"], input=ldif.encode(), check=True,
                        capture_output=True)
         (self.dir / "password").write_text("reader-pw\n")
-        self.uri = f"ldap://localhost:{self.port}"
+        self.uri = f"ldap://127.0.0.1:{self.port}"
         self.start()
 
     def start(self):
-        self.run("slapd", "-f", self.conf, "-h", f"ldap://localhost:{self.port}", "-d", "0")
+        self.run("slapd", "-f", self.conf, "-h", f"ldap://127.0.0.1:{self.port}", "-d", "0")
         wait_for(listens(self.port), 20, "slapd")
 
 
 # ---- another /etc ----------------------------------------------------------------------------
 
 class Etc(Server):
-    """Files laid over those of /etc, for the commands run in `prefix`: {"passwd": text}."""
+    """Files laid over those of /etc, for the commands run in `prefix`: {"passwd": text}; a dict is a
+    folder. `over` has others: {"/run": folder}."""
 
-    def __init__(self, **files):
+    def __init__(self, over=None, **files):
         super().__init__("etc")
-        mounts = []
+        mounts = [f"mount --bind {own} {path}" for path, own in (over or {}).items()]
         for name, text in files.items():
-            path = "/etc/" + name.replace("__", "/").replace("_d/", ".d/")
+            path = f"/etc/{name}"
             own = self.dir / name
             if isinstance(text, dict):
                 own.mkdir()

@@ -156,13 +156,18 @@ Test(accounts, unreadable_from_the_start_is_for_later)
 /* ---- the protocol ---------------------------------------------------------------------------- */
 
 static int refusals;
-static void count_refusal(const char *peer) { refusals += strcmp(peer, "192.0.2.1") == 0; }
+static void count_refusal(const char *peer, const char *user, enum auth_status status,
+                          int64_t began_ms)
+{
+    cr_expect_gt(began_ms, 0);
+    refusals += status == AUTH_NO && strcmp(peer, "192.0.2.1") == 0 && strcmp(user, "tom") == 0;
+}
 
 static enum auth_status round_trip(struct buf *request, struct account *out)
 {
     struct buf answer = {0};
     struct slice line = slice_trim(buf_slice(request));
-    struct sasl_connection c = {.refused = count_refusal};
+    struct sasl_connection c = {.verdict = count_refusal};
     cr_assert(auth_answer(accounts, &c, line, &answer), "%s", buf_str(request));
     cr_expect(slice_ends(buf_slice(&answer), SLICE("}\n")));
     enum auth_status s = auth_read_answer(slice_trim(buf_slice(&answer)), out);

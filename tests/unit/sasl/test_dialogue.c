@@ -95,7 +95,11 @@ Test(dialogue, plain_takes_255_octets_of_each_part)
 static struct sasl_connection connection;
 static int refusals;
 
-static void count(const char *peer) { refusals += strcmp(peer, "192.0.2.1") == 0; }
+static void count(const char *peer, const char *user, enum auth_status status, int64_t began_ms)
+{
+    (void)user, (void)began_ms;
+    refusals += status == AUTH_NO && strcmp(peer, "192.0.2.1") == 0;
+}
 
 static enum sasl_status ask(struct buf *request, struct buf *challenge, struct account *out)
 {
@@ -116,7 +120,7 @@ Test(dialogue, exchanges_over_the_auth_socket)
     struct buf request = {0}, challenge = {0};
     struct account account;
     struct slice plain = slice_of("\0tom\0tom-pw", 11), name = SLICE("tom"), wrong = SLICE("no");
-    connection = (struct sasl_connection){.server = sasl_world_server, .refused = count};
+    connection = (struct sasl_connection){.server = sasl_world_server, .verdict = count};
     refusals = 0;
 
     sasl_write_start(&request, &everything, "PLAIN", &plain);
