@@ -1,4 +1,4 @@
-/* accounts.c - addresses and log-in names, made into questions for the aliases and the back ends. */
+/* accounts.c - addresses and log-in names become questions for the aliases and the back ends. */
 #include "reference/auth/accounts.h"
 
 #include "base/mem.h"
@@ -156,7 +156,8 @@ static enum auth_status fill_targets(struct account *out, const struct alias_ite
             all.v[i] = own;
         }
     }
-    *out = (struct account){.user = xstrdup(q->system ? q->local : q->address), .home = xstrdup(""), .uid = -1, .gid = -1,
+    *out = (struct account){.user = xstrdup(q->system ? q->local : q->address),
+                            .home = xstrdup(""), .uid = -1, .gid = -1,
                             .targets = all.v, .target_count = all.n};
     return AUTH_ALIAS;
 }
@@ -341,7 +342,7 @@ void login_free(struct login *l)
     *l = (struct login){0};
 }
 
-/* The back end is asked for a name that nobody knows too: what it spends on one is its own affair. */
+/* The back end is asked for a name that nobody knows too: what it spends is its own affair. */
 static enum auth_status ask_checker(struct accounts *a, struct login *l, const char *password)
 {
     struct name n;

@@ -14,8 +14,8 @@
 
 /* ---- the time of an answer ------------------------------------------------------------------- */
 
-/* A refusal leaves at a multiple of this after its question came: how long the back end took to find
- * nobody, or a wrong password, does not show. */
+/* A refusal leaves at a multiple of this after its question came: how long the back end took to
+ * find nobody, or a wrong password, does not show. */
 enum { REFUSAL_GRID_MS = 100, NAP_MS = 100 };
 
 static void wait_until(int64_t when_ms)

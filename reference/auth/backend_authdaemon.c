@@ -1,5 +1,5 @@
-/* backend_authdaemon.c - Courier's authdaemond, over its socket. A request is a line, "PRE . service
- * name" or "AUTH n" with n octets behind it: service, "login", name, password, a line each. The
+/* backend_authdaemon.c - Courier's authdaemond, over its socket. A request is a line: "PRE . service
+ * name", or "AUTH n" with n octets behind it: service, "login", name, password, a line each. The
  * answer is lines NAME=value up to a line with a dot, or the line FAIL; when it can reach none of
  * its own sources it hangs up without an answer. */
 #include "reference/auth/backend.h"

@@ -1,5 +1,5 @@
-/* backend_ldap.c - accounts in a directory (RFC 4511): found by a filter of the configuration, their
- * passwords checked by binding as them, or by the hash when the directory shows it. */
+/* backend_ldap.c - accounts in a directory (RFC 4511), found by a filter of the configuration. Their
+ * passwords are checked by binding as them, or by the hash when the directory shows it. */
 #include "reference/auth/optional.h"
 
 #ifdef WITH_LDAP
@@ -199,8 +199,9 @@ static enum auth_status fill_alias(struct state *s, LDAPMessage *found,
                                    const struct account_query *q, struct record *out)
 {
     struct account *a = &out->account;
-    for (LDAPMessage *e = ldap_first_entry(s->search, found); e; e = ldap_next_entry(s->search, e)) {
-        struct berval **v = ldap_get_values_len(s->search, e, s->conf->target_attribute);
+    LDAP *ldap = s->search;
+    for (LDAPMessage *e = ldap_first_entry(ldap, found); e; e = ldap_next_entry(ldap, e)) {
+        struct berval **v = ldap_get_values_len(ldap, e, s->conf->target_attribute);
         for (int i = 0; v && v[i] && a->target_count < TARGETS_MAX; i++) {
             if (v[i]->bv_len == 0 || strchr("|/:", v[i]->bv_val[0]) ||
                 memchr(v[i]->bv_val, 0, v[i]->bv_len))

@@ -14,8 +14,12 @@
 
 enum { SALT_MAX = 64, SALT_OURS = 16 };
 
-static const struct digest { const char *scheme; const EVP_MD *(*md)(void); size_t size; bool salted; }
-digests[] = {
+static const struct digest {
+    const char *scheme;
+    const EVP_MD *(*md)(void);
+    size_t size;
+    bool salted;
+} digests[] = {
     {"{MD5}", EVP_md5, 16, false},       {"{SMD5}", EVP_md5, 16, true},
     {"{SHA}", EVP_sha1, 20, false},      {"{SSHA}", EVP_sha1, 20, true},
     {"{SHA256}", EVP_sha256, 32, false}, {"{SSHA256}", EVP_sha256, 32, true},

@@ -145,8 +145,8 @@ const char *secret_problem(struct slice text)
                     : "SCRAM keys are iterations,salt,stored,server: 4096 to 1000000, and Base64; "
                       "postroad user passwd makes them";
     }
-    return "no such scheme; write {PLAIN}, {SCRAM-SHA-256}, {SCRAM-SHA-1}, {ARGON2}, {SSHA}, or a hash "
-           "of crypt(5)";
+    return "no such scheme; write {PLAIN}, {SCRAM-SHA-256}, {SCRAM-SHA-1}, {ARGON2}, {SSHA}, or a "
+           "hash of crypt(5)";
 }
 
 /* ---- comparing them -------------------------------------------------------------------------- */

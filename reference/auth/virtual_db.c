@@ -1,4 +1,4 @@
-/* virtual_db.c - the tables of virtual accounts. Values go in by binding, never into the SQL text. */
+/* virtual_db.c - the tables of virtual accounts. Values are bound, never part of the SQL text. */
 #include "reference/auth/virtual_db.h"
 
 #include "base/mem.h"

@@ -1,5 +1,4 @@
-/* import.c - `postroad user import`: virtual users out of a passwd file or a CSV file, all of them or
- * none. */
+/* import.c - `postroad user import`: virtual users out of a passwd or CSV file, all or none. */
 #include "reference/ctl/user.h"
 
 #include "base/mem.h"

@@ -176,7 +176,8 @@ static char *new_line(const struct user_options *o, const char *name, const char
     return xasprintf("%s:%s", name, hash);
 }
 
-static int add(const struct user_options *o, const char *name, const struct buf *old, const char *file)
+static int add(const struct user_options *o, const char *name, const struct buf *old,
+               const char *file)
 {
     struct buf text = {0};
     if (edit(buf_slice(old), slice_str(name), NULL, &text)) {
