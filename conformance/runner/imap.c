@@ -37,6 +37,10 @@ static bool read_quoted(struct reader *r, struct imap_node *list)
     while (r->p < r->end && *r->p != '"') {
         if (*r->p == '\\' && ++r->p == r->end)
             break;
+        if (r->pattern && r->p[-1] == '\\' && (*r->p == 'r' || *r->p == 'n')) {
+            buf_add_byte(&b, *r->p++ == 'r' ? '\r' : '\n');     /* a literal may hold line ends */
+            continue;
+        }
         if (!r->pattern && (*r->p == '\r' || *r->p == '\n')) {
             buf_free(&b);
             return fail(r, "a line end inside a quoted string");

@@ -118,6 +118,16 @@ static void nearest_line(const struct item *item, const struct buf *lines, size_
     for (size_t i = 0; i < n; i++)
         texts[i] = lines[i].data ? lines[i].data : "";
     const char *near = diag_nearest(item->pattern.source, texts, n);
+    size_t most = 3;               /* a long line: what begins as the item does */
+    for (size_t i = 0; !near && i < n; i++) {
+        size_t same = 0;
+        while (texts[i][same] && texts[i][same] == item->pattern.source[same])
+            same++;
+        if (same > most) {
+            most = same;
+            near = texts[i];
+        }
+    }
     if (near)
         buf_add_escaped(&j->nearest, slice_str(near));
     free(texts);

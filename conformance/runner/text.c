@@ -39,7 +39,11 @@ static bool escape(struct cursor *c, const char **p, const char *to, char *out)
         *p += 3;
         return true;
     }
-    if ((e >= 'a' && e <= 'z') || (e >= 'A' && e <= 'Z') || (e >= '1' && e <= '9') || *p >= to)
+    if (e >= 'A' && e <= 'Z') {    /* \Seen and the like stand for themselves */
+        *out = '\\';
+        return true;
+    }
+    if ((e >= 'a' && e <= 'z') || (e >= '1' && e <= '9') || *p >= to)
         return error_at(c, *p, "unknown escape; known are \\r \\n \\t \\0 \\e \\s (blank) \\xHH "
                                "\\{N TEXT} and a backslash before punctuation");
     *out = e;

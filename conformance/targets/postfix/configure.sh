@@ -67,15 +67,16 @@ if [ -f "$FOLDER/$PROFILE.master.cf" ]; then    # services in place of those of 
     sed -i '/^smtp      inet/d' "$STATE/etc/master.cf"
     cat "$FOLDER/$PROFILE.master.cf" >>"$STATE/etc/master.cf"
 fi
-if [ "$PROFILE" = tls ]; then
+relay_tls=may; [ "$PROFILE" != tls-demanded ] || relay_tls=encrypt
+case $PROFILE in tls|tls-demanded)
     . "$WORLD/certificates.sh"
     cat >>"$STATE/etc/main.cf" <<EOF
 smtpd_tls_chain_files = $CERTIFICATES/mx.key, $CERTIFICATES/mx.pem
 smtpd_tls_security_level = may
 smtpd_tls_auth_only = yes
-smtp_tls_security_level = may
+smtp_tls_security_level = $relay_tls
 EOF
-fi
+esac
 # What "postfix start-fg" does, without its look through the whole installation.
 cd "$STATE/spool"
 mkdir -p active bounce corrupt defer deferred flush hold incoming private saved trace maildrop \
