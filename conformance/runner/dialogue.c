@@ -284,6 +284,10 @@ bool actor_expect(struct actor *a, const struct step *step, const struct expect 
         }
         stream_set_deadline(a->stream, 0);
         a->ended |= r.kind == REPLY_CLOSED;
+        if (r.kind == REPLY_LINES && !a->greeted) {
+            buf_clear(&a->greeting);
+            buf_add_slice(&a->greeting, buf_slice(&r.lines[0]));
+        }
         a->greeted |= r.kind == REPLY_LINES;
         remember_keywords(a, &r);
         if (j.matched && e->equals_fixture)

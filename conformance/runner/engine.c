@@ -212,6 +212,7 @@ void run_free(struct run *r)
     for (size_t i = 0; i < r->actor_count; i++) {
         struct actor *a = r->actors[i];
         buf_free(&a->keywords);
+        buf_free(&a->greeting);
         for (size_t k = 0; k < a->untagged_count; k++)
             buf_free(&a->untagged[k]);
         free(a->untagged);

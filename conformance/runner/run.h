@@ -97,6 +97,7 @@ struct actor {
     char *connect_error;
     bool ended;                    /* the other side has closed */
     bool greeted;                  /* SMTP: a greeting was read */
+    struct buf greeting;           /* the first reply of the connection, for APOP */
     struct buf keywords;           /* SMTP: what EHLO offered, one a line */
     struct buf *untagged;          /* IMAP: responses to the commands sent last */
     bool completed;                /* one of these has had its tagged response */

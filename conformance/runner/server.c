@@ -130,6 +130,7 @@ static void *serve(void *arg)
     stream_close(stream);
     tape_over(s->run->world->tape, c->channel);
     buf_free(&a.keywords);
+    buf_free(&a.greeting);
     run_lock(s->run);
     c->finished = true;
     pthread_cond_broadcast(&s->run->changed);

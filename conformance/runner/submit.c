@@ -319,9 +319,33 @@ bool actor_message(struct actor *a, const struct step *step)
     return ok;
 }
 
+/* APOP (RFC 1939 7): the MD5 of the greeting's timestamp and the password. */
+static bool apop(struct actor *a, const struct step *step, const char *password)
+{
+    struct slice greeting = buf_slice(&a->greeting);
+    ptrdiff_t open = slice_index(greeting, '<'), end = slice_index(greeting, '>');
+    struct buf text = {0}, line = {0};
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    if (open >= 0 && end > open)
+        buf_add_slice(&text, slice_sub(greeting, (size_t)open, (size_t)end + 1));
+    buf_add_str(&text, password);
+    EVP_Digest(text.data ? text.data : "", text.len, digest, &n, EVP_md5(), NULL);
+    buf_printf(&line, "APOP %s ", step->user);
+    for (unsigned i = 0; i < n; i++)
+        buf_printf(&line, "%02x", digest[i]);
+    bool ok = exchange(a, step, buf_str(&line), step->tls.fails ? "-ERR" : "+OK", "APOP");
+    buf_free(&text);
+    buf_free(&line);
+    return ok;
+}
+
 bool actor_auth(struct actor *a, const struct step *step)
 {
     if (a->proto == PROTO_SMTP && strcmp(step->name, "PLAIN") == 0)
         return actor_login(a, step);
+    if (a->proto == PROTO_POP3 && strcmp(step->name, "APOP") == 0)
+        return (a->greeted || exchange(a, step, NULL, "+OK", "+OK")) &&
+               apop(a, step, password_of(a, step->user, step->password));
     return sasl_auth(a, step, password_of(a, step->user, step->password));
 }
