@@ -175,6 +175,7 @@ struct server {
     enum proto proto;
     bool tls;                      /* from the first byte */
     bool stopped;                  /* does not listen until "start NAME" */
+    struct tls_options tls_options;    /* its certificate */
     bool offers_given;
     const char **offers;
     size_t offer_count;

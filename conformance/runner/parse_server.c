@@ -191,6 +191,25 @@ static void parse_server_line(struct parser *p, struct server *server, const str
     lex_end(&c);
 }
 
+static void server_options(struct cursor *c, struct server *server)
+{
+    while (!c->failed && !lex_at_end(c)) {
+        if (lex_accept(c, "accepts everything"))
+            continue;
+        if (lex_accept(c, "tls")) {
+            server->tls = true;
+        } else if (lex_accept(c, "with certificate")) {
+            server->tls_options.certificate = lex_word(c, "the name in the certificate");
+            server->tls_options.by_stranger = lex_accept(c, "by stranger");
+        } else if (lex_accept(c, "stopped")) {
+            server->stopped = true;
+        } else {
+            lex_error(c, "\"%s\" is not expected here; known are: accepts everything, tls, stopped, "
+                         "with certificate NAME", c->p);
+        }
+    }
+}
+
 void parse_server(struct parser *p, struct cursor *c, int indent)
 {
     struct arena *a = &p->scenario->arena;
@@ -224,17 +243,7 @@ void parse_server(struct parser *p, struct cursor *c, int indent)
                 lex_error(c, "a raw server needs a port");
         }
     }
-    while (!c->failed && !lex_at_end(c)) {
-        if (lex_accept(c, "accepts everything"))
-            continue;
-        if (lex_accept(c, "tls"))
-            server->tls = true;
-        else if (lex_accept(c, "stopped"))
-            server->stopped = true;
-        else
-            lex_error(c, "\"%s\" is not expected here; known are: accepts everything, tls, stopped",
-                      c->p);
-    }
+    server_options(c, server);
     struct part *part = parser_part(p, PART_SERVER, c);
     part->server = server;
     const struct line *line;

@@ -103,7 +103,8 @@ static void *serve(void *arg)
     bool ok = true;
     if (s->def->tls) {
         struct step step = {.kind = STEP_HANDSHAKE, .at = s->def->at, .source = "(implicit TLS)",
-                            .tls.noted = true};
+                            .tls = s->def->tls_options};
+        step.tls.noted = true;
         ok = actor_handshake(&a, &step);
     }
     size_t which = 0;

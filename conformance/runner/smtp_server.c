@@ -366,7 +366,8 @@ static void on_starttls(struct session *c)
     if (answer(c, "STARTTLS", slice_of("", 0), "220 2.0.0 go ahead") != DID_DEFAULT || c->closing)
         return;
     struct step step = {.kind = STEP_HANDSHAKE, .at = c->s->def->at, .source = "STARTTLS",
-                        .tls.noted = true};
+                        .tls = c->s->def->tls_options};
+    step.tls.noted = true;
     c->over = !actor_handshake(c->a, &step);
     reset_transaction(c);
 }

@@ -115,6 +115,22 @@ bool actor_ready(struct actor *a, const struct step *step)
            auth_plain(a, step, user, password_of(a, user, NULL), "235");
 }
 
+/* With the authority of the world (world/certificates.sh): for "verify" and "with certificate". */
+static SSL_CTX *tls_context(struct actor *a, const struct step *step)
+{
+    bool server = a->role == 'S';
+    char *folder = xasprintf("%s/certificates", a->run->world->target->build);
+    char *ca = xasprintf("%s/ca.pem", folder);
+    SSL_CTX *ctx = server ? server_tls_context(a->name)
+                          : client_tls_context(&step->tls, step->tls.verify ? ca : NULL);
+    if (step->tls.certificate && !tls_certificate(ctx, &step->tls, server, folder))
+        run_error(a->run, step->at, "no certificate: %s/ca.pem and ca.key cannot be read; does the "
+                  "target's start script source $WORLD/certificates.sh?", folder);
+    free(ca);
+    free(folder);
+    return ctx;
+}
+
 /* STARTTLS (or STLS) and its reply, the handshake, EHLO again; or the handshake alone. */
 bool actor_handshake(struct actor *a, const struct step *step)
 {
@@ -132,22 +148,11 @@ bool actor_handshake(struct actor *a, const struct step *step)
     enum io io;
     stream_flush(a->stream);
     stream_set_timeout(a->stream, run_patience(a->run, a->run->scenario->patience_ms));
-    SSL_CTX *ctx;
+    SSL_CTX *ctx = tls_context(a, step);
     if (a->role == 'S') {
-        ctx = server_tls_context(a->name);
         io = stream_start_tls_server(a->stream, ctx, &injected);
     } else {
         const char *name = step->tls.sni ? step->tls.sni : a->run->world->target->hostname;
-        /* The authority of the world (world/certificates.sh), for "verify". */
-        char *folder = xasprintf("%s/certificates", a->run->world->target->build);
-        char *ca = xasprintf("%s/ca.pem", folder);
-        ctx = client_tls_context(&step->tls, step->tls.verify ? ca : NULL);
-        if (step->tls.certificate && !client_tls_certificate(ctx, step->tls.certificate,
-                                                             step->tls.by_stranger, folder))
-            run_error(a->run, step->at, "no certificate: %s/ca.pem and ca.key cannot be read; does the "
-                      "target's start script source $WORLD/certificates.sh?", folder);
-        free(ca);
-        free(folder);
         bool verify = step->tls.verify && !a->run->world->replay;    /* whose certificate is made up */
         io = stream_start_tls_client(a->stream, ctx, name, verify, &injected);
     }

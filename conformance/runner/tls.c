@@ -89,16 +89,20 @@ static void *read_pem(const char *folder, const char *file, bool key)
     return out;
 }
 
-bool client_tls_certificate(SSL_CTX *ctx, const char *name, bool by_stranger, const char *folder)
+bool tls_certificate(SSL_CTX *ctx, const struct tls_options *o, bool server, const char *folder)
 {
+    const char *name = o->certificate;
+    bool by_stranger = o->by_stranger;
     X509 *authority = by_stranger ? NULL : read_pem(folder, "ca.pem", false);
     EVP_PKEY *authority_key = by_stranger ? NULL : read_pem(folder, "ca.key", true);
     EVP_PKEY *key = EVP_EC_gen("P-256");
     bool ok = key && (by_stranger || (authority && authority_key));
-    char *names = strchr(name, '@') ? xasprintf("email:%s", name)
+    char *names = server ? xasprintf("DNS:%s", name)
+                : strchr(name, '@') ? xasprintf("email:%s", name)
                                     : xasprintf("email:%s@magedu.test", name);
     if (ok)
-        ok = use(ctx, make_certificate(key, name, names, "clientAuth", authority, authority_key), key);
+        ok = use(ctx, make_certificate(key, name, names, server ? "serverAuth" : "clientAuth",
+                                        authority, authority_key), key);
     free(names);
     X509_free(authority);
     EVP_PKEY_free(authority_key);

@@ -11,8 +11,9 @@ SSL_CTX *client_tls_context(const struct tls_options *o, const char *ca_file);
 /* A context with a certificate made on the spot for the name; shared by all servers of a run. */
 SSL_CTX *server_tls_context(const char *name);
 
-/* The client shows a certificate with this CommonName and NAME@magedu.test as its mail address, issued
- * by the authority of the world in `folder`, or by nobody but itself. False: there is no authority. */
-bool client_tls_certificate(SSL_CTX *ctx, const char *name, bool by_stranger, const char *folder);
+/* The certificate that o names (its CommonName; a server's DNS name, a client's mail address, which is
+ * NAME@magedu.test where the name has no @), issued by the authority of the world in `folder`, or by
+ * nobody but itself. False: there is no authority. */
+bool tls_certificate(SSL_CTX *ctx, const struct tls_options *o, bool server, const char *folder);
 
 #endif

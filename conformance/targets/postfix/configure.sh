@@ -68,13 +68,16 @@ if [ -f "$FOLDER/$PROFILE.master.cf" ]; then    # services in place of those of 
     cat "$FOLDER/$PROFILE.master.cf" >>"$STATE/etc/master.cf"
 fi
 relay_tls=may; [ "$PROFILE" != tls-demanded ] || relay_tls=encrypt
-case $PROFILE in tls|tls-demanded)
+[ "$PROFILE" != smart-host-tls ] || relay_tls=secure
+case $PROFILE in tls|tls-demanded|smart-host-tls)
     . "$WORLD/certificates.sh"
     cat >>"$STATE/etc/main.cf" <<EOF
 smtpd_tls_chain_files = $CERTIFICATES/mx.key, $CERTIFICATES/mx.pem
 smtpd_tls_security_level = may
 smtpd_tls_auth_only = yes
 smtp_tls_security_level = $relay_tls
+smtp_tls_CAfile = $CERTIFICATES/ca.pem
+smtp_tls_secure_cert_match = nexthop
 EOF
 esac
 # What "postfix start-fg" does, without its look through the whole installation.
