@@ -22,7 +22,13 @@ void buf_reserve(struct buf *b, size_t more); /* room for `more` bytes after len
 void buf_add(struct buf *b, const void *p, size_t n); /* p may lie inside b->data */
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_str(struct buf *b, const char *s);
-void buf_add_byte(struct buf *b, char c);
+static inline void buf_add_byte(struct buf *b, char c)
+{
+    if (b->len + 1 >= b->cap)
+        buf_reserve(b, 1);
+    b->data[b->len++] = c;
+    b->data[b->len] = 0;
+}
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 void buf_truncate(struct buf *b, size_t len); /* never grows */
