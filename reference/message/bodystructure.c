@@ -129,7 +129,8 @@ static void write_part(struct writer *w, const struct mime_part *part);
 static void write_multipart(struct writer *w, const struct mime_part *part)
 {
     if (!part->child)
-        buf_add_str(w->out, "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0)");
+        buf_printf(w->out, "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0%s)",
+                   w->extended ? " NIL NIL NIL NIL" : "");
     for (const struct mime_part *child = part->child; child; child = child->next)
         write_part(w, child);
     space(w);

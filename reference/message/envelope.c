@@ -19,15 +19,19 @@ static const struct { const char *name; size_t at; } FIELDS[] = {
 
 void envelope_read(struct envelope *e, struct slice header)
 {
-    *e = (struct envelope){0};
+    *e = (struct envelope){.header = header};
     struct header_field field;
     while (header_next(&header, &field)) {
         if (field.name.n < 2 || field.name.n > 11)
             continue;
         for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
             struct slice *at = (struct slice *)((char *)e + FIELDS[i].at);
-            if ((field.name.p[0] | 0x20) == (FIELDS[i].name[0] | 0x20) && !at->p &&
-                slice_ieq_str(field.name, FIELDS[i].name))
+            if ((field.name.p[0] | 0x20) != (FIELDS[i].name[0] | 0x20) ||
+                !slice_ieq_str(field.name, FIELDS[i].name))
+                continue;
+            if (at->p)
+                e->twice = true;
+            else
                 *at = field.value;
         }
     }
@@ -105,21 +109,41 @@ static void write_addresses(struct buf *out, const struct mailbox_list *list)
     buf_add_byte(out, ')');
 }
 
+/* The addresses of a field; of all fields of that name when there are several, which RFC 5322 3.6
+ * does not allow. */
+static void read_addresses(struct mailbox_list *list, const struct envelope *e, const char *name,
+                           struct slice value, struct buf *scratch)
+{
+    struct slice rest = e->header;
+    struct header_field field;
+    if (e->twice) {
+        buf_clear(scratch);
+        while (header_next_named(&rest, name, &field)) {
+            if (scratch->len > 0)
+                buf_add_byte(scratch, ',');
+            buf_add_slice(scratch, field.value);
+        }
+        value = buf_slice(scratch);
+    }
+    mailbox_list_parse(list, value);
+}
+
 void envelope_write(struct buf *out, const struct envelope *e)
 {
     struct mailbox_list from = {0}, other = {0};
     struct buf scratch = {0};
+    static const char *const NAMES[] = {"From", "Sender", "Reply-To", "To", "Cc", "Bcc"};
     const struct slice fields[] = {e->from, e->sender, e->reply_to, e->to, e->cc, e->bcc};
     buf_add_byte(out, '(');
     write_value(out, e->date, &scratch);
     buf_add_byte(out, ' ');
     write_value(out, e->subject, &scratch);
-    mailbox_list_parse(&from, e->from);
+    read_addresses(&from, e, "From", e->from, &scratch);
     for (int i = 0; i < 6; i++) {
         buf_add_byte(out, ' ');
         other.count = 0;
         if (i > 0 && fields[i].p)
-            mailbox_list_parse(&other, fields[i]);
+            read_addresses(&other, e, NAMES[i], fields[i], &scratch);
         /* RFC 9051 7.5.2: Sender and Reply-To are From's when missing or empty. */
         bool as_from = i == 0 || (i <= 2 && other.count == 0);
         write_addresses(out, as_from ? &from : &other);

@@ -15,6 +15,8 @@
 struct envelope {
     struct slice date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id;
     struct slice references;     /* not in ENVELOPE; THREAD wants it */
+    struct slice header;         /* all of it, for address fields that are there twice */
+    bool twice;                  /* one of the fields is */
 };
 
 void envelope_read(struct envelope *e, struct slice header);

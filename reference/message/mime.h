@@ -83,12 +83,14 @@ struct mime_parameter {
     char *name;                      /* without the "*0*" of RFC 2231 */
     char *text;                      /* UTF-8 */
     bool extended;                   /* it was written with a charset: name*= (RFC 2231 4) */
+    bool plain;                      /* it was written without any "*" */
 };
 struct mime_parameters { struct mime_parameter *all; size_t count; };
 enum { MIME_PARAMETERS_MAX = 200 };
 void mime_parameters_parse(struct mime_parameters *list, struct slice value);
 void mime_parameters_free(struct mime_parameters *list);
-/* NULL when not there. */
+/* NULL when not there. Of a plain value and one by RFC 2231 the latter: the other is for readers
+ * who do not know that. */
 const char *mime_parameter(const struct mime_parameters *list, const char *name);
 /* Splits a structured value "token; parameters" into the token and what follows it. */
 struct slice mime_value_token(struct slice value, struct slice *parameters);

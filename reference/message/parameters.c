@@ -13,6 +13,7 @@ struct piece {
     struct slice name;       /* without "*0", "*0*", "*" */
     uint32_t section;        /* 0 when there was none */
     bool encoded;            /* "*" at the end: %XX, and in section 0 charset'language' */
+    bool plain;              /* there is no "*" in its name */
     struct buf text;         /* unquoted */
 };
 
@@ -70,8 +71,10 @@ static void take_value(struct slice *s, struct buf *out)
 static void read_name(struct piece *piece, struct slice name)
 {
     piece->name = name;
+    piece->plain = true;
     if (name.n > 1 && name.p[name.n - 1] == '*') {
         piece->encoded = true;
+        piece->plain = false;
         name.n--;
         piece->name = name;
     }
@@ -81,6 +84,7 @@ static void read_name(struct piece *piece, struct slice name)
     if (star > 0 && slice_number(digits, SECTIONS_MAX, &section)) {
         piece->section = (uint32_t)section;
         piece->name = slice_sub(name, 0, (size_t)star);
+        piece->plain = false;
     }
 }
 
@@ -170,10 +174,9 @@ static char *join(const struct piece *first, size_t count)
 static size_t gather(struct pieces *list, size_t first)
 {
     size_t end = first + 1;
-    if (list->all[first].section == 0 && !list->all[first].encoded && list->count == 1)
-        return end;
     for (size_t i = first + 1; i < list->count; i++) {
-        if (!slice_ieq(list->all[i].name, list->all[first].name))
+        if (list->all[i].plain != list->all[first].plain ||
+            !slice_ieq(list->all[i].name, list->all[first].name))
             continue;
         struct piece piece = list->all[i];
         memmove(&list->all[end + 1], &list->all[end], (i - end) * sizeof piece);
@@ -185,25 +188,17 @@ static size_t gather(struct pieces *list, size_t first)
     return end;
 }
 
-/* Of pieces with the same section the first counts (a name twice), and a gap ends the value. An
- * extended value is preferred to a plain one of the same name, which is for old readers (RFC 6266
- * 4.3, RFC 2231 4). */
+/* Of pieces with the same section the first counts (a name twice), and a gap ends the value. How many
+ * pieces it has, which come first then. */
 static size_t choose(struct pieces *list, size_t first, size_t end)
 {
     size_t n = 0;
     for (size_t i = first; i < end; i++) {
-        struct piece *piece = &list->all[i];
-        if (n > 0 && piece->section == list->all[first + n - 1].section) {
-            if (piece->encoded && !list->all[first + n - 1].encoded) {
-                struct piece other = list->all[first + n - 1];
-                list->all[first + n - 1] = *piece;
-                *piece = other;
-            }
-        } else if (piece->section == n || n == 0) {
-            struct piece other = list->all[first + n];
-            list->all[first + n++] = *piece;
-            *piece = other;
-        }
+        struct piece piece = list->all[i];
+        if (n > 0 && piece.section != list->all[first + n - 1].section + 1)
+            continue;
+        list->all[i] = list->all[first + n];
+        list->all[first + n++] = piece;
     }
     return n;
 }
@@ -223,6 +218,7 @@ void mime_parameters_parse(struct mime_parameters *list, struct slice value)
             .name = slice_dup(pieces->all[first].name),
             .text = join(&pieces->all[first], n),
             .extended = pieces->all[first].encoded,
+            .plain = pieces->all[first].plain,
         };
     }
     for (size_t i = 0; i < pieces->count; i++)
@@ -242,8 +238,13 @@ void mime_parameters_free(struct mime_parameters *list)
 
 const char *mime_parameter(const struct mime_parameters *list, const char *name)
 {
+    const char *found = NULL;
     for (size_t i = 0; i < list->count; i++)
-        if (strcasecmp(list->all[i].name, name) == 0)
-            return list->all[i].text;
-    return NULL;
+        if (strcasecmp(list->all[i].name, name) == 0) {
+            if (!list->all[i].plain)
+                return list->all[i].text;
+            if (!found)
+                found = list->all[i].text;
+        }
+    return found;
 }

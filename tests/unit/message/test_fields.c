@@ -86,6 +86,10 @@ static const struct { const char *header, *envelope; } ENVELOPES[] = {
      "((NIL NIL \"a\" \"b\")) NIL NIL \"<r@d>\" \"<i@d>\")"},
     {"From: t@x\nSender: s@x\nReply-To:\nSubject:\n",
      "(NIL \"\" ((NIL NIL \"t\" \"x\")) ((NIL NIL \"s\" \"x\")) ((NIL NIL \"t\" \"x\")) NIL NIL NIL NIL NIL)"},
+    /* RFC 5322 3.6 allows one field each; of several the addresses are put together */
+    {"To: a@x\nCC: c@x\nTo: b@x\nSubject: 1\nSubject: 2\n",
+     "(NIL \"1\" NIL NIL NIL ((NIL NIL \"a\" \"x\")(NIL NIL \"b\" \"x\")) ((NIL NIL \"c\" \"x\")) "
+     "NIL NIL NIL)"},
     {"Subject: \xc3\xa4\n", "(NIL {2}\r\n\xc3\xa4 NIL NIL NIL NIL NIL NIL NIL NIL)"},
 };
 
@@ -122,7 +126,11 @@ static const struct { const char *text, *body, *structure; } BODIES[] = {
      "(\"inline\" NIL) NIL NIL)"},
     {"Content-Type: multipart/mixed\n\n",
      "((\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0) \"mixed\")",
-     "((\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0) \"mixed\" NIL NIL NIL NIL)"},
+     "((\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0 NIL NIL NIL NIL) \"mixed\" NIL NIL NIL NIL)"},
+    /* a value for old readers beside an extended one: both are shown */
+    {"Content-Type: image/png; name=a; name*=utf-8''b\n\n",
+     "(\"image\" \"png\" (\"name\" \"a\" \"name*\" \"utf-8''b\") NIL NIL \"7BIT\" 0)",
+     "(\"image\" \"png\" (\"name\" \"a\" \"name*\" \"utf-8''b\") NIL NIL \"7BIT\" 0 NIL NIL NIL NIL)"},
 };
 
 Test(fields, body_structures)
