@@ -103,7 +103,8 @@ static void parse_lines(struct access_list *l)
             l->v = xreallocarray(l->v, room = room ? 2 * room : 64, sizeof *l->v);
         l->v[l->n++] = (struct entry){canonical(line), reason, number};
     }
-    qsort(l->v, l->n, sizeof *l->v, by_pattern);
+    if (l->n)
+        qsort(l->v, l->n, sizeof *l->v, by_pattern);
 }
 
 static void drop_entries(struct access_list *l)

@@ -225,8 +225,8 @@ enum holds condition_rate(struct policy_session *s, const struct rule *r, struct
     free(key);
     if (count <= r->rate.most)
         return HOLDS_NO;
-    snprintf(text, sizeof text, "%lld %s in %lld s, at most %d", (long long)count, r->rate.what,
-             (long long)(r->rate.window_ms / 1000), r->rate.most);
+    snprintf(text, sizeof text, "%lld %s in %g s, at most %d", (long long)count, r->rate.what,
+             (double)r->rate.window_ms / 1000, r->rate.most);
     add_why(f, "rate", text);
     return HOLDS_YES;
 }

@@ -67,7 +67,8 @@ static void copy_answer(struct lookup *to, const struct lookup *from)
 {
     *to = *from;
     to->addresses.v = xcalloc(from->addresses.n + 1, sizeof *to->addresses.v);
-    memcpy(to->addresses.v, from->addresses.v, from->addresses.n * sizeof *to->addresses.v);
+    for (size_t i = 0; i < from->addresses.n; i++)
+        to->addresses.v[i] = from->addresses.v[i];
     to->texts.v = xcalloc(from->texts.n + 1, sizeof *to->texts.v);
     for (size_t i = 0; i < from->texts.n; i++)
         to->texts.v[i] = xstrdup(from->texts.v[i]);

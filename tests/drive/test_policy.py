@@ -196,9 +196,15 @@ def test_mistakes_are_named(postroad, rule, complaint):
     assert done.returncode != 0 and complaint in done.stdout and str(server.conf) in done.stdout
 
 
-def test_rates(postroad):
-    server = strangers(postroad, 'rule r { at = "mail"  rate = {"messages 2/1h"}  verdict = "defer" }')
-    assert [codes(server)[1] for _ in range(4)] == [250, 250, 450, 450]
+@pytest.mark.parametrize("at, what, code", [("connect", "connections", 421), ("mail", "messages", 450),
+                                            ("rcpt", "recipients", 450)])
+def test_rates(postroad, at, what, code):
+    server = strangers(postroad, f"""
+        rule r {{ at = "{at}"  rate = {{"{what} 2/500ms"}}  verdict = "defer" }}""")
+    assert [codes(server)[1] for _ in range(4)] == [250, 250, code, code]
+    assert f"3 {what} in 0.5 s, at most 2" in server.events("policy.verdict", rule="r")[0]["why"]
+    time.sleep(1.1)
+    assert codes(server)[1] == 250
 
 
 def test_greylist(postroad):
