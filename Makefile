@@ -99,9 +99,9 @@ SECONDS_EACH ?= 20
 deps-%:
 	@ci/deps build $(subst -, ,$*)
 
-demo: deps-lab-demo$(if $(DEFENCE),-defence)
+demo: deps-lab-demo
 	@$(MAKE) all
-	@MSG="$(MSG)" KEEP="$(KEEP)" BUILD=$(BUILD) conformance/demo/$(if $(DEFENCE),evening-run,run)
+	@MSG="$(MSG)" KEEP="$(KEEP)" BUILD=$(BUILD) conformance/demo/run
 
 # Release, sanitizers with gcc, fuzzers with clang; warnings are errors in all three.
 test: deps-lab-demo-test
@@ -162,7 +162,6 @@ install: all
 
 help:
 	@echo "make demo          the main job: mail from jerry to tom, with build/demo.html at the end"
-	@echo "                   DEFENCE=1: one evening's visitors, and which defence stops whom"
 	@echo "                   MSG=my.eml sends your message, KEEP=1 leaves the world up"
 	@echo "make test          every test: unit, fuzz seeds, drives"
 	@echo "make all           the programs, in build/bin"

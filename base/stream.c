@@ -38,6 +38,7 @@ static void stream_free(struct stream *s)
 {
     if (s->on_free)
         s->on_free(s->on_free_arg);
+    stream_deflate_free(s);
     if (s->ssl)
         SSL_free(s->ssl);
     if (s->fd >= 0)

@@ -64,6 +64,10 @@ void stream_consume(struct stream *s, size_t n);
 size_t stream_buffered(const struct stream *s);
 /* Waits up to ms for input (buffered or new): IO_OK when a read would not wait, IO_EOF, IO_TIMEOUT. */
 enum io stream_wait(struct stream *s, int64_t ms);
+/* Waits for input as stream_wait does, or until the descriptor `other` (-1: none) is readable: IO_OK
+ * with *other_ready set then. Output is flushed and the empty buffers' memory given back before
+ * the waiting, because it may last: RFC 2177. */
+enum io stream_wait_beside(struct stream *s, int other, int64_t ms, bool *other_ready);
 
 /* Appends to the output; the result is that of a flush if one was due, else IO_OK. Once a write
  * failed all later ones fail the same way, so that only the last result need be looked at. */
@@ -82,6 +86,9 @@ enum io stream_start_tls_server(struct stream *s, SSL_CTX *ctx, size_t *injected
 /* server_name goes out as SNI and, when verify is set, must match the certificate. */
 enum io stream_start_tls_client(struct stream *s, SSL_CTX *ctx, const char *server_name,
                                 bool verify, size_t *injected);
+/* Both directions are compressed from here on (RFC 4978: raw deflate, flushed with the output). What was
+ * buffered and not consumed counts as compressed. */
+enum io stream_start_deflate(struct stream *s);
 SSL *stream_ssl(struct stream *s);            /* NULL when plain */
 bool stream_is_tls(const struct stream *s);
 

@@ -1,5 +1,5 @@
 /* stream_internal.h - shared by stream.c (buffers, lines), stream_io.c (waiting, moving bytes) and
- * stream_tls.c (handshakes). Not for others. */
+ * stream_tls.c (handshakes), stream_deflate.c (compression). Not for others. */
 #ifndef BASE_STREAM_INTERNAL_H
 #define BASE_STREAM_INTERNAL_H
 
@@ -36,6 +36,8 @@ struct stream {
     atomic_bool idle;       /* stream_set_idle */
     char error[160];
 
+    struct deflate_layer *deflate;  /* stream_deflate.c; NULL: not compressed */
+
     stream_tap *tap;
     void *tap_arg;
 
@@ -55,5 +57,14 @@ enum io stream_fill(struct stream *s, int64_t limit);
 enum io stream_send(struct stream *s, const char *p, size_t n, int64_t limit);
 /* After a failed SSL_ call with result `ret`: waits as it asks (IO_OK: try again), or the failure. */
 enum io stream_tls_wait(struct stream *s, int ret, int64_t limit, const char *what);
+
+/* The layer below stream_fill: one read of at most n bytes without waiting. How many, 0 at the end, -1
+ * when it would wait (for *events) and -2 on failure. And below stream_send: n bytes as they are. */
+ssize_t stream_read_some(struct stream *s, char *p, size_t n, short *events);
+enum io stream_send_raw(struct stream *s, const char *p, size_t n, int64_t limit);
+/* The same with compression. */
+ssize_t stream_read_inflated(struct stream *s, short *events);
+enum io stream_send_deflated(struct stream *s, const char *p, size_t n, int64_t limit);
+void stream_deflate_free(struct stream *s);
 
 #endif

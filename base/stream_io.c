@@ -5,8 +5,10 @@
 #include "base/timing.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -46,14 +48,18 @@ enum io stream_poll(struct stream *s, short events, int64_t limit)
     }
 }
 
-/* One read into the input buffer without waiting: bytes, 0 at the end, -1 when it would wait (for
- * *events) and -2 on failure. */
-static ssize_t read_some(struct stream *s, short *events)
+ssize_t stream_read_some(struct stream *s, char *p, size_t room, short *events)
 {
     *events = POLLIN;
+    if (s->fd < 0) {
+        size_t n = s->input.n < room ? s->input.n : room;
+        memcpy(p, n ? s->input.p : "", n);
+        s->input = slice_sub(s->input, n, s->input.n);
+        return (ssize_t)n;
+    }
     if (s->ssl) {
         ERR_clear_error();
-        int n = SSL_read(s->ssl, s->in, (int)s->in_cap);
+        int n = SSL_read(s->ssl, p, room > INT_MAX ? INT_MAX : (int)room);
         if (n > 0)
             return n;
         switch (SSL_get_error(s->ssl, n)) {
@@ -69,7 +75,7 @@ static ssize_t read_some(struct stream *s, short *events)
         }
     }
     for (;;) {
-        ssize_t n = read(s->fd, s->in, s->in_cap);
+        ssize_t n = read(s->fd, p, room);
         if (n >= 0)
             return n;
         if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -78,6 +84,43 @@ static ssize_t read_some(struct stream *s, short *events)
             stream_fail(s, "read: %s", strerror(errno));
             return -2;
         }
+    }
+}
+
+/* Between commands a session may stay for hours: nothing of what passed is kept, nor the room for it. */
+static void give_back(struct stream *s)
+{
+    if (s->in && s->in_pos == s->in_len) {
+        explicit_bzero(s->in, s->in_cap);
+        free(s->in);
+        s->in = NULL;
+        s->in_cap = s->in_pos = s->in_len = 0;
+    }
+    if (s->out.len == 0) {
+        if (s->out.data)
+            explicit_bzero(s->out.data, s->out.cap);
+        buf_free(&s->out);
+    }
+}
+
+enum io stream_wait_beside(struct stream *s, int other, int64_t ms, bool *other_ready)
+{
+    int64_t limit = mono_ms() + ms;
+    *other_ready = false;
+    for (;;) {
+        enum io r = s->in_pos < s->in_len ? IO_OK : stream_fill(s, 0);
+        if (r != IO_TIMEOUT)
+            return r;
+        give_back(s);
+        int64_t left = limit - mono_ms();
+        if (left <= 0)
+            return IO_TIMEOUT;
+        struct pollfd p[2] = {{.fd = s->fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
+        if (poll(p, 2, left > 60000 ? 60000 : (int)left) < 0 && errno != EINTR)
+            return stream_fail(s, "poll: %s", strerror(errno));
+        *other_ready = p[1].revents != 0;
+        if (*other_ready && p[0].revents == 0)
+            return IO_OK;
     }
 }
 
@@ -90,17 +133,6 @@ static void grow_input(struct stream *s)
     }
 }
 
-static enum io fill_from_memory(struct stream *s)
-{
-    size_t n = s->input.n < s->in_cap ? s->input.n : s->in_cap;
-    if (n == 0)
-        return IO_EOF;
-    memcpy(s->in, s->input.p, n);
-    s->input = slice_sub(s->input, n, s->input.n);
-    s->in_len = n;
-    return IO_OK;
-}
-
 enum io stream_fill(struct stream *s, int64_t limit)
 {
     if (atomic_load(&s->interrupted))
@@ -109,15 +141,10 @@ enum io stream_fill(struct stream *s, int64_t limit)
         return IO_EOF;
     grow_input(s);
     s->in_pos = s->in_len = 0;
-    if (s->fd < 0) {
-        enum io r = fill_from_memory(s);
-        if (r == IO_OK && s->tap)
-            s->tap(s->tap_arg, '<', slice_of(s->in, s->in_len));
-        return r;
-    }
     for (;;) {
         short events;
-        ssize_t n = read_some(s, &events);
+        ssize_t n = s->deflate ? stream_read_inflated(s, &events)
+                               : stream_read_some(s, s->in, s->in_cap, &events);
         if (n > 0) {
             s->in_len = (size_t)n;
             if (s->tap)
@@ -172,6 +199,11 @@ enum io stream_send(struct stream *s, const char *p, size_t n, int64_t limit)
 {
     if (s->tap)
         s->tap(s->tap_arg, '>', slice_of(p, n));
+    return s->deflate ? stream_send_deflated(s, p, n, limit) : stream_send_raw(s, p, n, limit);
+}
+
+enum io stream_send_raw(struct stream *s, const char *p, size_t n, int64_t limit)
+{
     if (s->fd < 0) {
         if (s->output)
             buf_add(s->output, p, n);
@@ -217,7 +249,7 @@ static enum io copy_file(struct stream *s, int fd, int64_t offset, int64_t n)
 enum io stream_send_file(struct stream *s, int fd, int64_t offset, int64_t n)
 {
     /* Small files share a segment with what is around them; sendfile would cost one more. */
-    if (s->fd < 0 || s->ssl || s->tap || n < 32768)
+    if (s->fd < 0 || s->ssl || s->deflate || s->tap || n < 32768)
         return copy_file(s, fd, offset, n);
     if (stream_flush(s) != IO_OK)
         return s->write_status;

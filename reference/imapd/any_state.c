@@ -70,6 +70,11 @@ void imap_id(struct session *s, struct args *a)
 /* ---- ENABLE (RFC 5161, RFC 9051 6.3.1) --------------------------------------------------------- */
 
 static void enable_utf8(struct session *s) { s->utf8 = true; }
+static void enable_qresync(struct session *s)
+{
+    imap_enable_condstore(s);
+    s->qresync = true;
+}
 
 static const struct {
     const char *name;
@@ -77,6 +82,8 @@ static const struct {
     const char *section;
 } enables[] = {
     {"UTF8=ACCEPT", enable_utf8, "RFC 6855 3"},
+    {"CONDSTORE", imap_enable_condstore, "RFC 7162 3.1"},
+    {"QRESYNC", enable_qresync, "RFC 7162 3.2.3"},
 };
 
 void imap_enable(struct session *s, struct args *a)

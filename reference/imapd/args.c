@@ -128,6 +128,23 @@ bool args_atom(struct args *a, struct slice *out)
     return take_run(a, is_atom_char, "an atom", out);
 }
 
+static bool is_name_char(char c)
+{
+    return is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '.' || c == '-';
+}
+static bool is_section_char(char c) { return is_atom_char(c) && c != '['; }
+
+bool args_name(struct args *a, struct slice *out)
+{
+    return take_run(a, is_name_char, "an item", out);
+}
+
+bool args_section(struct args *a, struct slice *out)
+{
+    *out = a->status == ARGS_GOOD ? run_of(a, is_section_char) : (struct slice){0};
+    return a->status == ARGS_GOOD;
+}
+
 bool args_number(struct args *a, uint64_t max, uint64_t *out)
 {
     struct slice digits;
@@ -147,6 +164,12 @@ bool args_sequence_set(struct args *a, struct number_set *out)
     if (!take_run(a, is_set_char, "a set of numbers", &text))
         return false;
     return number_set_parse(out, text) || args_fail(a, "a set of numbers such as 1:3,5,7:*");
+}
+
+bool args_use(struct args *a, struct slice *out)
+{
+    return args_next_is(a, '\\') ? args_flag(a, out)
+                                 : args_fail(a, "a special use such as \\Sent");
 }
 
 bool args_flag(struct args *a, struct slice *out)
@@ -224,9 +247,12 @@ bool args_nstring(struct args *a, struct slice *out)
 bool args_mailbox(struct args *a, struct buf *out)
 {
     struct slice name;
+    return args_astring(a, &name) && args_name_text(a, name, out);
+}
+
+bool args_name_text(struct args *a, struct slice name, struct buf *out)
+{
     size_t before = out->len;
-    if (!args_astring(a, &name))
-        return false;
     if (slice_ieq_str(name, "INBOX")) {
         buf_add_str(out, "INBOX");
         return true;

@@ -75,6 +75,10 @@ bool args_keyword(struct args *a, const char *word);
 /* ---- what stands between --------------------------------------------------------------------- */
 bool args_tag(struct args *a, struct slice *out);
 bool args_atom(struct args *a, struct slice *out);
+/* Letters, digits, dots and hyphens: the names of FETCH items, which a "[" may follow. */
+bool args_name(struct args *a, struct slice *out);
+/* Up to the next space or "]": the beginning of a section. May be empty. */
+bool args_section(struct args *a, struct slice *out);
 bool args_string(struct args *a, struct slice *out);       /* quoted or literal */
 bool args_astring(struct args *a, struct slice *out);
 bool args_nstring(struct args *a, struct slice *out);      /* NIL: out->p is NULL */
@@ -84,12 +88,17 @@ bool args_number(struct args *a, uint64_t max, uint64_t *out);
 bool args_sequence_set(struct args *a, struct number_set *out);   /* the caller's to free; "$" too */
 /* A mailbox name, as UTF-8 whatever the client wrote, appended to *out; INBOX in capitals. */
 bool args_mailbox(struct args *a, struct buf *out);
+/* The same of text that was taken already: the pattern of LIST. */
+bool args_name_text(struct args *a, struct slice name, struct buf *out);
 /* date of SEARCH: days since 1970-01-01. */
 bool args_date(struct args *a, int32_t *day);
 /* date-time of APPEND, quoted: seconds since 1970 and the zone's minutes east. */
 bool args_date_time(struct args *a, int64_t *utc, int *zone_minutes);
 /* One flag of a list: "\Seen" or a keyword. */
 bool args_flag(struct args *a, struct slice *out);
+
+/* A special use, "\Sent" (RFC 6154). */
+bool args_use(struct args *a, struct slice *out);
 
 /* Lists in parentheses: if (!args_open(a)) ...; while (args_more(a, &first)) { one member }
  *     bool first = true;

@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "reference/tls/tls.h"
 
+#include <errno.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 
@@ -57,6 +58,15 @@ void imap_starttls(struct session *s, struct args *a)
 static void log_in(struct session *s)
 {
     struct buf capabilities = {0};
+    const struct account *who = &s->account;
+    s->mail = store_account_get(s->config, who->user, who->home, who->uid, who->gid);
+    if (!s->mail) {
+        event("imapd.open-failed", EV_INT("session", s->number), EV_STR("user", who->user),
+              EV_STR("error", strerror(errno)));
+        imap_no(s, "[UNAVAILABLE] the mailboxes cannot be opened now");
+        account_free(&s->account);
+        return;
+    }
     s->state = AUTHENTICATED;
     stream_set_timeout(s->io, s->config->timeout_imap);
     event("imapd.login", EV_INT("session", s->number), EV_STR("client", s->client),

@@ -26,6 +26,11 @@ static bool login_disabled(const struct session *s)
     return is_stranger(s) && !imap_login_allowed(s);
 }
 
+static bool may_compress(const struct session *s)
+{
+    return is_known(s) && !s->compressed;
+}
+
 /* Strangers are told what they need to become known; the answer to their log-in tells the rest. */
 static const struct capability capabilities[] = {
     {"IMAP4rev1", "RFC 3501", NULL, NULL},
@@ -33,6 +38,28 @@ static const struct capability capabilities[] = {
     {"SASL-IR", "RFC 4959", NULL, NULL},
     {"ID", "RFC 2971", NULL, NULL},
     {"ENABLE", "RFC 5161", NULL, NULL},
+    {"IDLE", "RFC 2177", NULL, NULL},
+    {"NAMESPACE", "RFC 2342", is_known, NULL},
+    {"UIDPLUS", "RFC 4315", is_known, NULL},
+    {"MULTIAPPEND", "RFC 3502", is_known, NULL},
+    {"UNSELECT", "RFC 3691", is_known, NULL},
+    {"CHILDREN", "RFC 3348", is_known, NULL},
+    {"LIST-EXTENDED", "RFC 5258", is_known, NULL},
+    {"LIST-STATUS", "RFC 5819", is_known, NULL},
+    {"SPECIAL-USE", "RFC 6154", is_known, NULL},
+    {"CREATE-SPECIAL-USE", "RFC 6154 3", is_known, NULL},
+    {"MOVE", "RFC 6851", is_known, NULL},
+    {"STATUS=SIZE", "RFC 8438", is_known, NULL},
+    {"CONDSTORE", "RFC 7162", is_known, NULL},
+    {"QRESYNC", "RFC 7162", is_known, NULL},
+    {"BINARY", "RFC 3516", is_known, NULL},
+    {"OBJECTID", "RFC 8474", is_known, NULL},
+    {"SAVEDATE", "RFC 8514", is_known, NULL},
+    {"UTF8=ACCEPT", "RFC 6855", is_known, NULL},
+    {"QUOTA", "RFC 9208", is_known, NULL},
+    {"QUOTA=RES-STORAGE", "RFC 9208 5.1", is_known, NULL},
+    {"QUOTA=RES-MESSAGE", "RFC 9208 5.2", is_known, NULL},
+    {"COMPRESS=DEFLATE", "RFC 4978", may_compress, NULL},
     {"STARTTLS", "RFC 3501 6.2.1", offers_starttls, NULL},
     {"LOGINDISABLED", "RFC 3501 6.2.3", login_disabled, NULL},
     {NULL, "RFC 4314", is_known, "ACL"},
@@ -66,5 +93,9 @@ void imap_capabilities(const struct session *s, struct buf *out)
         if (c->name && (!c->when || c->when(s)))
             buf_printf(out, " %s", c->name);
     }
+    if (is_known(s) && s->config->message_size)          /* RFC 7889 2 */
+        buf_printf(out, " APPENDLIMIT=%llu", (unsigned long long)s->config->message_size);
+    else if (is_known(s))
+        buf_add_str(out, " APPENDLIMIT");
     add_mechanisms(s, out);
 }

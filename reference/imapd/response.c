@@ -27,6 +27,9 @@ void imap_untagged(struct session *s, const char *fmt, ...)
 
 static void tagged(struct session *s, const char *word, const char *fmt, va_list ap)
 {
+    /* RFC 9051 7: what the client does not know yet is told before the answer. */
+    if (s->view && !(s->command->traits & QUIET))
+        imap_tell_changes(s, !(s->command->traits & NUMBERS_STAY));
     struct buf line = {0};
     buf_add_slice(&line, s->tag);
     buf_printf(&line, " %s ", word);

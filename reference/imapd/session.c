@@ -5,16 +5,18 @@
 
 #include <stdlib.h>
 
+static const struct command unknown = {.name = "command", .section = "RFC 9051 2.2.1"};
+
 /* Passwords stay out of the log, also behind a misspelt LOGIN: of a stranger only commands without
  * secrets are shown. */
 static void log_command(const struct session *s, const struct args *a)
 {
     const struct command *c = s->command;
-    bool secret = c ? c->traits & SECRET : s->state == STRANGER;
+    bool secret = c->traits & SECRET || (c == &unknown && s->state == STRANGER);
     if (!event_verbose())
         return;
     event("imapd.command", EV_INT("session", s->number), EV_SLICE("tag", s->tag),
-          EV_STR("command", c ? c->name : "(unknown)"),
+          EV_STR("command", c->name),
           EV_SLICE("arguments", secret ? SLICE("...") : a->rest));
 }
 
@@ -33,9 +35,7 @@ static const char *wrong_state(const struct session *s, const struct command *c)
 /* Takes "name" or "UID name" off the line. False: it was answered. */
 static bool find_command(struct session *s, struct args *a)
 {
-    static const struct command unknown = {.name = "command", .section = "RFC 9051 2.2.1"};
     struct slice name;
-    s->command = &unknown;
     s->uid = false;
     if (!args_atom(a, &name)) {
         imap_bad_args(s, a);
@@ -69,7 +69,7 @@ static void execute(struct session *s, struct args *a)
 {
     s->answered = false;
     s->tag = SLICE("*");
-    s->command = NULL;
+    s->command = &unknown;
     if (a->status != ARGS_GOOD) {                 /* too long, or without CRLF */
         imap_bad(s, "%s", a->error);
     } else if (!args_tag(a, &s->tag) || !args_space(a)) {
@@ -137,6 +137,9 @@ bool imap_session(struct stream *io, const struct imap_ctx *ctx,
         serve_command(&s);
     if (!s.broken)
         stream_flush(io);
+    view_close(s.view);
+    store_account_put(s.mail);
+    uid_set_free(&s.saved);
     event("imapd.close", EV_INT("session", s.number), EV_STR("client", client),
           EV_STR("user", s.account.user), EV_STR("end", s.end));
     account_free(&s.account);

@@ -218,7 +218,8 @@ enum watch_news watch_take(struct watch *w, struct buf *names)
         news = WATCH_UNKNOWN;
     else if (w->names.len > 0)
         news = WATCH_NAMES;
-    buf_add_slice(names, buf_slice(&w->names));
+    if (w->names.len > 0)
+        buf_add_slice(names, buf_slice(&w->names));
     buf_free(&w->names);
     w->unknown = false;
     pthread_mutex_unlock(&lock);

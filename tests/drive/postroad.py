@@ -107,7 +107,9 @@ log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"}
         self.write_config(config)
 
     def write_config(self, extra=""):
-        self.conf.write_text(self.base_config + extra + "\n")
+        # a test with an auth section of its own says there what IMAP may do
+        login = "" if "auth {" in extra else "auth { imap-login-without-tls = true }\n"
+        self.conf.write_text(self.base_config + login + extra + "\n")
 
     # ---- life -----------------------------------------------------------------------------
 

@@ -187,3 +187,76 @@ Test(stream, sends_part_of_a_file)
     buf_free(&out);
     close(fd);
 }
+
+/* --- compression (RFC 4978) ------------------------------------------------------------------- */
+
+static void *echo_compressed(void *arg)
+{
+    struct stream *s = arg;
+    struct buf line = {0};
+    enum line_end end;
+    cr_assert_eq(stream_start_deflate(s), IO_OK);
+    while (stream_read_line(s, &line, 1 << 20, &end) == IO_OK)
+        stream_printf(s, "%s\r\n", buf_str(&line));
+    buf_free(&line);
+    stream_close(s);
+    return NULL;
+}
+
+Test(stream, compressed_there_and_back)
+{
+    int pair[2];
+    pthread_t thread;
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    pthread_create(&thread, NULL, echo_compressed, stream_new_fd(pair[1]));
+    struct stream *s = stream_new_fd(pair[0]);
+    stream_set_timeout(s, 5000);
+    cr_assert_eq(stream_start_deflate(s), IO_OK);
+    struct buf big = {0}, line = {0};
+    enum line_end end;
+    for (int i = 0; i < 300000; i++)
+        buf_add_byte(&big, (char)('a' + i % 97 * 7 % 26));
+    const char *texts[] = {"hello", "", buf_str(&big), "bye"};
+    for (size_t i = 0; i < 4; i++) {
+        stream_printf(s, "%s\r\n", texts[i]);
+        cr_assert_eq(stream_read_line(s, &line, 1 << 20, &end), IO_OK);
+        cr_assert_str_eq(buf_str(&line), texts[i]);
+    }
+    stream_close(s);
+    pthread_join(thread, NULL);
+    buf_free(&big);
+    buf_free(&line);
+}
+
+Test(stream, damaged_compression_is_an_error)
+{
+    struct stream *s = stream_new_memory(SLICE("\xff\xff plain text is no deflate\r\n"), NULL);
+    struct buf line = {0};
+    enum line_end end;
+    cr_assert_eq(stream_start_deflate(s), IO_OK);
+    cr_assert_eq(stream_read_line(s, &line, 100, &end), IO_ERROR);
+    buf_free(&line);
+    stream_close(s);
+}
+
+Test(stream, waiting_beside_another_descriptor)
+{
+    int pair[2], other[2];
+    bool ready;
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    cr_assert_eq(pipe(other), 0);
+    struct stream *s = stream_new_fd(pair[0]);
+    cr_expect_eq(stream_wait_beside(s, other[0], 20, &ready), IO_TIMEOUT);
+    cr_assert_eq(write(other[1], "x", 1), 1);
+    cr_expect_eq(stream_wait_beside(s, other[0], 5000, &ready), IO_OK);
+    cr_expect(ready);
+    cr_assert_eq(write(pair[1], "y", 1), 1);
+    cr_expect_eq(stream_wait_beside(s, other[0], 5000, &ready), IO_OK);
+    cr_expect(!ready, "input goes first");
+    close(pair[1]);
+    stream_consume(s, 1);
+    cr_expect_eq(stream_wait_beside(s, -1, 5000, &ready), IO_EOF);
+    stream_close(s);
+    close(other[0]);
+    close(other[1]);
+}
