@@ -39,6 +39,8 @@ void ctl_attempts(const struct config *c, const char *id, const char *recipient,
                   struct attempts *out);
 void ctl_attempts_free(struct attempts *a);
 
+/* Says what the rules of policy/ make of a client now, asking the DNS. */
+void explain_client(const struct config *c, const struct netaddr *client);
 /* The part of explain about the past: prints what the event log has about `wanted` (an address, a
  * queue id, a session number, a client's address). The number of events printed, -1 without log. */
 int explain_events(const struct config *c, const char *wanted);

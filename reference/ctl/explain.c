@@ -252,6 +252,8 @@ static int explain(const struct config *c, const char *wanted)
         printf("%s %s of relay-from: it %s send to domains that are not ours\n", wanted,
                config_may_relay(c, &client) ? "is one" : "is none",
                config_may_relay(c, &client) ? "may" : "may not");
+    if (is_client)
+        explain_client(c, &client);
     int found = explain_events(c, wanted);
     if (found < 0)
         fprintf(stderr, "postroad: log events is not set, so that nothing is known about the "

@@ -217,6 +217,7 @@ void dnsbl_ask(struct dnsbl *d, struct resolver *r, struct dns_cache *cache,
         bool trusted = is_trusted(o, i);
         note_failure(o, i);
         a->asked = true;
+        a->trusted = trusted && o->q[i].status != DNS_TEMPFAIL;
         if (!trusted || o->q[i].addresses.n == 0)
             continue;
         if (dnsbl_counts(list, &o->q[i].addresses, code)) {

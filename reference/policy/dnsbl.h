@@ -12,6 +12,7 @@
 
 struct dnsbl_answer {
     bool asked, listed;
+    bool trusted;          /* the list answered, and its word counts */
     char code[64];         /* the answer that counts, "127.0.0.4" */
     char *reason;          /* the list's TXT record; NULL: none */
 };

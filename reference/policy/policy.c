@@ -36,7 +36,7 @@ void policy_free(struct policy *p)
 
 /* --- one rule -------------------------------------------------------------------------------- */
 
-static enum holds rule_holds(struct policy_session *s, const struct rule *r, struct finding *f)
+enum holds policy_rule_holds(struct policy_session *s, const struct rule *r, struct finding *f)
 {
     enum holds unsure = HOLDS_YES;
     if (r->who != FOR_ALL && (r->who == FOR_USERS) != s->user)
@@ -190,7 +190,7 @@ bool policy_ask(struct policy_session *s, enum policy_stage at, struct verdict *
         struct finding f = {0};
         if (r->at != at)
             continue;
-        enum holds h = rule_holds(s, r, &f);
+        enum holds h = policy_rule_holds(s, r, &f);
         if (h == HOLDS_YES) {
             tell(s, "policy.verdict", r, &f);
             over = apply(s, r, &f, v, &may_go_on);

@@ -76,6 +76,8 @@ struct finding {
     bool temporary;              /* it holds because something could not be looked up */
 };
 
+/* Does all that the rule names hold? f->why and f->reason are the caller's to free. */
+enum holds policy_rule_holds(struct policy_session *s, const struct rule *r, struct finding *f);
 enum holds condition_holds(struct policy_session *s, const struct rule *r, enum condition c,
                            struct finding *f);
 enum holds condition_score(struct policy_session *s, const struct rule *r, struct finding *f);

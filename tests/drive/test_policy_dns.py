@@ -209,6 +209,25 @@ def test_a_broken_list_loses_no_mail(postroad, dns, trouble):
         assert dns.ctl("count", "9.0.0.127.bl.test", "A") == asked
 
 
+def test_explain_says_what_would_happen(postroad, dns):
+    names(dns, ["PTR mail.example.test."], ["mail A 127.0.0.9"])
+    zone(dns, "bl.test", GOOD_LIST + '9.0.0.127 A 127.0.0.4\n9.0.0.127 TXT "sent spam"\n')
+    zone(dns, "dead.test", "* A 127.0.0.2\n")
+    server = serve(postroad, dns, """
+        dnsbl "bl.test" { }
+        dnsbl "dead.test" { of = {"client", "name"} }
+        rule list { dnsbl = {"bl.test"}  verdict = "reject" }
+        rule name { reverse = {"none"}  verdict = "reject" }""")
+    said = server.ctl("explain", CLIENT).stdout
+    assert "name: pass: 127.0.0.9 is mail.example.test, and back" in said
+    assert "address of dnsbl bl.test: listed, 127.0.0.4 sent spam" in said
+    assert "address of dnsbl dead.test: no answer that can be used" in said
+    assert "name of dnsbl dead.test: no answer that can be used" in said
+    assert "rule list, at rcpt: reject (listed by bl.test: 127.0.0.4 sent spam)" in said
+    assert "rule name" not in said
+    assert "rule name, at rcpt: reject (127.0.0.10 has no name in the DNS)" in server.ctl("explain", "127.0.0.10").stdout
+
+
 def test_answers_are_kept_for_their_ttl(postroad, dns):
     zone(dns, "bl.test", GOOD_LIST + "9.0.0.127 2 A 127.0.0.2\n")
     server = serve(postroad, dns, """
