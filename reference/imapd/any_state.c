@@ -70,6 +70,7 @@ void imap_id(struct session *s, struct args *a)
 /* ---- ENABLE (RFC 5161, RFC 9051 6.3.1) --------------------------------------------------------- */
 
 static void enable_utf8(struct session *s) { s->utf8 = true; }
+static void enable_rev2(struct session *s) { s->utf8 = s->rev2 = true; }
 static void enable_qresync(struct session *s)
 {
     imap_enable_condstore(s);
@@ -81,6 +82,7 @@ static const struct {
     void (*on)(struct session *s);
     const char *section;
 } enables[] = {
+    {"IMAP4rev2", enable_rev2, "RFC 9051 6.3.1"},
     {"UTF8=ACCEPT", enable_utf8, "RFC 6855 3"},
     {"CONDSTORE", imap_enable_condstore, "RFC 7162 3.1"},
     {"QRESYNC", enable_qresync, "RFC 7162 3.2.3"},

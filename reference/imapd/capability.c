@@ -34,6 +34,7 @@ static bool may_compress(const struct session *s)
 /* Strangers are told what they need to become known; the answer to their log-in tells the rest. */
 static const struct capability capabilities[] = {
     {"IMAP4rev1", "RFC 3501", NULL, NULL},
+    {"IMAP4rev2", "RFC 9051", NULL, NULL},
     {"LITERAL+", "RFC 7888", NULL, NULL},
     {"SASL-IR", "RFC 4959", NULL, NULL},
     {"ID", "RFC 2971", NULL, NULL},
@@ -50,6 +51,14 @@ static const struct capability capabilities[] = {
     {"CREATE-SPECIAL-USE", "RFC 6154 3", is_known, NULL},
     {"MOVE", "RFC 6851", is_known, NULL},
     {"STATUS=SIZE", "RFC 8438", is_known, NULL},
+    {"ESEARCH", "RFC 4731", is_known, NULL},
+    {"SEARCHRES", "RFC 5182", is_known, NULL},
+    {"WITHIN", "RFC 5032", is_known, NULL},
+    {"SORT", "RFC 5256", is_known, NULL},
+    {"SORT=DISPLAY", "RFC 5957", is_known, NULL},
+    {"ESORT", "RFC 5267 3", is_known, NULL},
+    {"THREAD=ORDEREDSUBJECT", "RFC 5256", is_known, NULL},
+    {"THREAD=REFERENCES", "RFC 5256", is_known, NULL},
     {"CONDSTORE", "RFC 7162", is_known, NULL},
     {"QRESYNC", "RFC 7162", is_known, NULL},
     {"BINARY", "RFC 3516", is_known, NULL},

@@ -1,4 +1,5 @@
 /* commands.c - every command, the states in which it is legal, and its handler. */
+#include "reference/imapd/search.h"
 #include "reference/imapd/session.h"
 
 enum { KNOWN = AUTHENTICATED | SELECTED, ANY = STRANGER | KNOWN };
@@ -33,6 +34,9 @@ static const struct command commands[] = {
     {"UNSELECT", SELECTED, QUIET, imap_unselect, "UNSELECT", "RFC 3691 2"},
     {"EXPUNGE", SELECTED, ALSO_UID, imap_expunge, NULL, "RFC 9051 6.4.3"},
     {"FETCH", SELECTED, ALSO_UID | NUMBERS_STAY, imap_fetch, NULL, "RFC 9051 6.4.5"},
+    {"SEARCH", SELECTED, ALSO_UID | NUMBERS_STAY, imap_search, NULL, "RFC 9051 6.4.4"},
+    {"SORT", SELECTED, ALSO_UID | NUMBERS_STAY, imap_sort, "SORT", "RFC 5256 3"},
+    {"THREAD", SELECTED, ALSO_UID | NUMBERS_STAY, imap_thread, "THREAD=REFERENCES", "RFC 5256 3"},
     {"STORE", SELECTED, ALSO_UID | NUMBERS_STAY, imap_store, NULL, "RFC 9051 6.4.6"},
     {"COPY", SELECTED, ALSO_UID, imap_copy, NULL, "RFC 9051 6.4.7"},
     {"MOVE", SELECTED, ALSO_UID, imap_move, "MOVE", "RFC 6851 3"},

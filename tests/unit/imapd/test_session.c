@@ -28,7 +28,7 @@ Test(imap_session, login_without_tls)
     stranger("a LOGIN tom \"a b \"\r\nb ENABLE X\r\nc CAPABILITY\r\nd STARTTLS\r\n",
              "a NO [PRIVACYREQUIRED] LOGIN needs TLS; send STARTTLS first\r\n"
              "b BAD ENABLE: log in first\r\n"
-             "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE LOGINDISABLED\r\n"
+             "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE LOGINDISABLED\r\n"
              "c OK CAPABILITY completed\r\nd BAD STARTTLS is not implemented\r\n");
 }
 
