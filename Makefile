@@ -135,6 +135,10 @@ bench-defence: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/callers
 	@BUILD=$(BUILD) tests/bench/defence
 
+bench-imap: deps-lab-bench
+	@$(MAKE) all $(BUILD)/bin/usage $(BUILD)/bin/imap-client
+	@BUILD=$(BUILD) tests/bench/imap
+
 # The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot, exim; ONLY="mx rfc5321/4.5"
 # chooses; ARGS adds options of conform(1).
 TARGET ?= reference
@@ -148,7 +152,7 @@ conformance: deps-lab
 spec: all
 	@$(BUILD)/bin/conform coverage --spec --out SPEC.md
 
-$(BUILD)/bin/usage $(BUILD)/bin/callers: $(BUILD)/bin/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/lib/base.a
+$(BUILD)/bin/usage $(BUILD)/bin/callers $(BUILD)/bin/imap-client: $(BUILD)/bin/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/lib/base.a
 	$(link)
 $(BUILD)/bin/message-dump: $(BUILD)/obj/tests/drive/message_dump.o $(BUILD)/lib/reference.a $(BUILD)/lib/base.a
 	$(link)
@@ -173,6 +177,7 @@ help:
 	@echo "make spec          writes SPEC.md anew: every clause and the scenarios that prove it"
 	@echo "make bench         messages a second, CPU and memory beside Postfix"
 	@echo "make bench-defence connections a second with client names and five DNS lists, beside Postfix"
+	@echo "make bench-imap    IMAP and POP3 beside Dovecot on the same mailbox"
 	@echo "make install       PREFIX=/usr/local, DESTDIR="
 	@echo "make clean         removes build/"
 	@echo "Builds: CC=clang, SAN=address|thread, BUILD=folder"
@@ -181,5 +186,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence conformance spec install clean
+.PHONY: help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence bench-imap conformance spec install clean
 .SECONDARY:
