@@ -233,9 +233,8 @@ static void read_auth(struct config *c, cfg_t *cfg)
     c->auth_anonymous = copy_or_null(cfg_getstr(auth, "anonymous"));
 
     const char *relay = cfg_getstr(cfg_getsec(cfg, "relay"), "tls");
-    c->relay_tls = strcmp(relay, "none") == 0      ? RELAY_TLS_NONE
-                   : strcmp(relay, "require") == 0 ? RELAY_TLS_REQUIRE
-                                                   : RELAY_TLS_OPPORTUNISTIC;
+    config_parse_relay_tls(relay, &c->relay_tls);
+    c->relay_ca = config_file_name(c, cfg_getstr(cfg_getsec(cfg, "relay"), "ca"));
 }
 
 static void read_networks(struct config *c, cfg_t *cfg, struct buf *errors)
@@ -291,6 +290,7 @@ static void read_numbers(struct config *c, cfg_t *cfg)
         {"greeting", &c->timeout_greeting}, {"mail", &c->timeout_mail}, {"rcpt", &c->timeout_rcpt},
         {"data", &c->timeout_data}, {"block", &c->timeout_block}, {"end", &c->timeout_end},
         {"pop3", &c->timeout_pop3}, {"imap", &c->timeout_imap}, {"stop", &c->timeout_stop},
+        {"program", &c->timeout_command_run},
     };
     for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++)
         *timeouts[i].where = conf_duration_ms(t, timeouts[i].key);
@@ -358,6 +358,8 @@ struct config *config_load(const char *path, struct buf *errors)
     read_mda_socket(c, cfg);
     read_networks(c, cfg, errors);
     read_numbers(c, cfg);
+    c->program_folders = config_strings(cfg, "program-folders");
+    config_transports_read(c, cfg, errors);
     config_filters_read(c, cfg, errors);
     config_read_accounts(c, cfg, errors);
     char *copy = xstrdup(c->path);
@@ -392,6 +394,9 @@ void config_free(struct config *c)
     free(c->source_v4);
     free(c->source_v6);
     config_filters_free(c);
+    config_transports_free(c);
+    config_free_strings(&c->program_folders);
+    free(c->relay_ca);
     config_free_strings(&c->local_domains);
     config_free_strings(&c->relay_domains);
     config_free_strings(&c->auth_mechanisms);

@@ -27,7 +27,11 @@ struct listener_conf {
 
 /* Between us and the exchangers (RFC 3207 4.1): opportunistic is without looking at certificates,
  * and in plain where TLS is not to be had. */
-enum relay_tls { RELAY_TLS_OPPORTUNISTIC, RELAY_TLS_NONE, RELAY_TLS_REQUIRE };
+enum relay_tls {
+    RELAY_TLS_OPPORTUNISTIC, RELAY_TLS_NONE,
+    RELAY_TLS_REQUIRE,                /* or no mail goes; the certificate may be anybody's */
+    RELAY_TLS_VERIFY,                 /* and the certificate must be of that host (RFC 6125) */
+};
 
 enum mailbox_format { FORMAT_MBOX, FORMAT_MAILDIR };
 
@@ -137,6 +141,7 @@ struct config {
         timeout_block, timeout_end;   /* client */
     int64_t timeout_pop3;             /* RFC 1939 3: at least 10 min */
     int64_t timeout_imap;             /* RFC 9051 5.4: at least 30 min */
+    int64_t timeout_command_run;      /* a program that takes a message: transports, mailboxes */
     int64_t timeout_stop;             /* a role may finish its work for so long after SIGTERM */
 
     char *event_log;                  /* JSON lines; NULL: none */
@@ -156,6 +161,10 @@ struct config {
     int auth_guesses;                 /* wrong passwords of one address that cost no time */
     char *auth_anonymous;             /* the account of ANONYMOUS; NULL: not offered */
     enum relay_tls relay_tls;
+    char *relay_ca;                   /* PEM file: issuers beside the system's; NULL: none */
+    struct string_list program_folders; /* that programs started for mail may write to */
+    struct transport *transports;     /* transport.h */
+    size_t transport_count;
 
     char *content_filter;             /* "127.0.0.1:10024": all mail goes there first; NULL: none */
     struct filter_conf *filters;      /* in the order in which they are asked */

@@ -12,6 +12,13 @@ void config_filters_attach(void);
 void config_filters_read(struct config *c, cfg_t *cfg, struct buf *errors);
 void config_filters_free(struct config *c);
 
+/* The sections `transport PATTERN { }`. */
+extern cfg_opt_t config_transport_keys[];
+void config_transports_read(struct config *c, cfg_t *cfg, struct buf *errors);
+void config_transports_free(struct config *c);
+/* "opportunistic", "none", "require", "verify" */
+bool config_parse_relay_tls(const char *word, enum relay_tls *out);
+
 /* Reads the file against the table of keys; NULL with messages in *errors. */
 cfg_t *config_keys_load(const char *path, struct buf *errors);
 

@@ -56,7 +56,7 @@ static bool is_mechanism(struct slice s) { return sasl_known(s) && !slice_ends(s
 static bool is_relay_tls(struct slice s)
 {
     return slice_eq_str(s, "opportunistic") || slice_eq_str(s, "none") ||
-           slice_eq_str(s, "require");
+           slice_eq_str(s, "require") || slice_eq_str(s, "verify");
 }
 static bool is_full_name(struct slice s) { return is_domain(s) && slice_index(s, '.') > 0; }
 static bool is_format(struct slice s)
@@ -103,7 +103,7 @@ static int check_mechanism(cfg_t *cfg, cfg_opt_t *opt)
 static int check_relay_tls(cfg_t *cfg, cfg_opt_t *opt)
 {
     return check_each(cfg, opt, is_relay_tls,
-                      "known; write \"opportunistic\", \"none\" or \"require\"");
+                      "known; write \"opportunistic\", \"none\", \"require\" or \"verify\"");
 }
 
 /* Least values that the RFCs ask for, or that make sense. */
@@ -169,7 +169,8 @@ static cfg_opt_t dns_keys[] = {
 };
 static cfg_opt_t relay_keys[] = {
     CFG_INT("port", 25, CFGF_NONE), CFG_STR("source-v4", "", CFGF_NONE),
-    CFG_STR("source-v6", "", CFGF_NONE), CFG_STR("tls", "opportunistic", CFGF_NONE), CFG_END(),
+    CFG_STR("source-v6", "", CFGF_NONE), CFG_STR("tls", "opportunistic", CFGF_NONE),
+    CFG_STR("ca", "", CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t auth_keys[] = {
     CFG_STR_LIST("mechanisms", "{\"PLAIN\", \"LOGIN\", \"EXTERNAL\"}", CFGF_NONE),
@@ -215,7 +216,7 @@ static cfg_opt_t timeout_keys[] = {
     CFG_STR("greeting", "5m", CFGF_NONE), CFG_STR("mail", "5m", CFGF_NONE),
     CFG_STR("rcpt", "5m", CFGF_NONE), CFG_STR("data", "2m", CFGF_NONE),
     CFG_STR("block", "3m", CFGF_NONE), CFG_STR("end", "10m", CFGF_NONE),
-    CFG_STR("pop3", "10m", CFGF_NONE), CFG_STR("imap", "30m", CFGF_NONE), CFG_STR("stop", "10s", CFGF_NONE), CFG_END(),
+    CFG_STR("pop3", "10m", CFGF_NONE), CFG_STR("program", "10m", CFGF_NONE), CFG_STR("imap", "30m", CFGF_NONE), CFG_STR("stop", "10s", CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t tls_keys[] = {
     CFG_STR("certificate", "", CFGF_NONE), CFG_STR("key", "", CFGF_NONE),
@@ -233,10 +234,12 @@ static cfg_opt_t top_keys[] = {
     CFG_STR_LIST("relay-domains", "{}", CFGF_NONE),
     CFG_STR_LIST("relay-from", "{\"127.0.0.0/8\", \"::1\"}", CFGF_NONE),
     CFG_STR("users-file", "/etc/postroad/users", CFGF_NONE), CFG_STR("aliases-file", "", CFGF_NONE),
+    CFG_STR_LIST("program-folders", "{}", CFGF_NONE),
     CFG_STR("content-filter", "", CFGF_NONE), CFG_STR("postmaster", "root", CFGF_NONE), CFG_STR("mda-socket", "", CFGF_NONE),
     CFG_SEC("mailboxes", mailbox_keys, CFGF_NONE),
     CFG_SEC("listen", listen_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("dns", dns_keys, CFGF_NONE), CFG_SEC("relay", relay_keys, CFGF_NONE),
+    CFG_SEC("transport", config_transport_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("auth", auth_keys, CFGF_NONE),
     CFG_SEC("accounts", accounts_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("retry", retry_keys, CFGF_NONE), CFG_SEC("deliveries", delivery_keys, CFGF_NONE),

@@ -126,16 +126,21 @@ static void restrict_files(enum role r, const struct config *c)
 {
     const char *why = NULL;
     char *log = c->event_log ? xstrdup(c->event_log) : NULL;
-    const char *folders[5] = {"/dev"};
-    size_t n = 1;
+    enum { OWN_FOLDERS = 5 };
+    const char **folders = xcalloc(OWN_FOLDERS + c->program_folders.n, sizeof *folders);
+    size_t n = 0;
+    folders[n++] = "/dev";
     if (log && strcmp(log, "-") != 0)
         folders[n++] = dirname(log);
     if (r == ROLE_SMTPD || r == ROLE_QUEUE)
         folders[n++] = c->spool;
     if (touches_mailboxes(r))
         folders[n++] = c->mail_dir;
+    for (size_t i = 0; i < c->program_folders.n && (r == ROLE_QUEUE || r == ROLE_MDA); i++)
+        folders[n++] = c->program_folders.v[i];
     if (c->landlock && !sandbox_writes(folders, &why) && sandbox_available(&why))
         event("master.sandbox-failed", EV_STR("role", roles[r].name), EV_STR("why", why));
+    free(folders);
     free(log);
 }
 

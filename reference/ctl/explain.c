@@ -8,6 +8,7 @@
 #include "reference/message/address.h"
 #include "reference/queue/queue.h"
 #include "reference/relay/route.h"
+#include "reference/transport.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -71,6 +72,18 @@ static void explain_route(struct explanation *x, const char *domain, int depth)
 /* ---- our own --------------------------------------------------------------------------------- */
 
 static void explain_local(struct explanation *x, const char *name, int depth);
+
+/* True when the configuration sends it elsewhere than DNS would. */
+static bool explain_transport(struct explanation *x, const char *address, bool local)
+{
+    const char *domain = strrchr(address, '@') + 1;
+    const struct transport *t = transport_find(x->c, address, slice_str(domain), local);
+    if (t)
+        printf("  transport %s: %s%s\n", t->pattern, t->to, t->has_tls ? ", TLS of its own" : "");
+    if (t && t->host && t->exchangers)
+        explain_route(x, t->host, 2);
+    return t && t->kind != TRANSPORT_MX;
+}
 
 static void explain_target(struct explanation *x, const char *target, int depth)
 {
@@ -139,7 +152,8 @@ int explain_address(const struct config *c, const char *text)
     printf("%s\n", address);
     if (config_is_local(c, slice_str(domain))) {
         printf("  %s is one of domains: delivered here\n", domain);
-        explain_local(&x, address, 1);
+        if (!explain_transport(&x, address, true))
+            explain_local(&x, address, 1);
     } else if (accounts_domain(x.accounts, domain) != AUTH_NO) {
         printf("  %s is a virtual domain of the accounts: delivered here\n", domain);
         explain_local(&x, address, 1);
@@ -148,7 +162,8 @@ int explain_address(const struct config *c, const char *text)
                    ? "  %s is one of relay-domains: taken from everybody and passed on\n"
                    : "  %s is not ours: taken only from the clients of relay-from, and passed on\n",
                domain);
-        explain_route(&x, domain, 1);
+        if (!explain_transport(&x, address, false))
+            explain_route(&x, domain, 1);
     }
     accounts_free(x.accounts);
     resolver_free(x.resolver);

@@ -14,6 +14,7 @@ enum way { WAY_NONE, WAY_JOB, WAY_EXPAND, WAY_VERDICT };
 struct recipient_way {
     enum way way;
     char *name;                  /* WAY_JOB: destination */
+    const struct transport *transport; /* WAY_JOB: NULL: as usual */
     char *to;                    /* WAY_JOB: another address than the envelope's, or NULL */
     struct targets targets;      /* WAY_EXPAND */
     struct relay_recipient verdict; /* WAY_VERDICT: decided without delivery */
@@ -36,15 +37,30 @@ static void decide(struct intake *in, size_t i, enum verdict verdict, const char
     recipient_settle(&way->verdict, NULL, verdict, status, text, NULL);
 }
 
-static void go(struct recipient_way *way, struct slice destination, const char *to)
+/* To the delivery agent, or by the domain to its exchangers, unless a transport says otherwise. All
+ * that goes to one next hop is one destination. `to`: an address to use instead, or NULL. */
+static void go(struct intake *in, size_t i, bool local, const char *to)
 {
+    struct recipient_way *way = &in->v[i];
+    const char *address = to ? to : in->o->e.rcpt[i].address;
+    struct slice domain = address_domain(address);
     struct buf ascii = {0};
+    if (!buf_add_ascii_domain(&ascii, domain))   /* DNS will say that there is no such name */
+        buf_add_slice(&ascii, domain);
+    for (size_t k = 0; k < ascii.len; k++)
+        ascii.data[k] = (char)tolower((unsigned char)ascii.data[k]);
+    const struct transport *t = transport_find(in->w->c, address, buf_slice(&ascii), local);
     way->way = WAY_JOB;
-    if (!buf_add_ascii_domain(&ascii, destination))   /* DNS will say that there is no such name */
-        buf_add_slice(&ascii, destination);
+    way->transport = t;
+    if (t && t->kind != TRANSPORT_MX) {
+        buf_clear(&ascii);
+        buf_add_str(&ascii, t->to);
+    } else if (local) {
+        buf_clear(&ascii);
+        buf_add_str(&ascii, LOCAL_DESTINATION);
+        way->transport = NULL;
+    }
     way->name = buf_take(&ascii);
-    for (char *p = way->name; *p; p++)
-        *p = (char)tolower((unsigned char)*p);
     way->to = to ? xstrdup(to) : NULL;
 }
 
@@ -61,7 +77,7 @@ static void on_alias(struct intake *in, size_t i, const struct account *alias)
     else if (t->list.n == 0)
         decide(in, i, VERDICT_FAIL, "5.4.6", "the alias comes back to itself");
     else if (t->list.n == 1 && t->all_local && t->unsupported == 0)
-        go(way, SLICE(LOCAL_DESTINATION), t->list.v[0]);
+        go(in, i, true, t->list.v[0]);
     else
         way->way = WAY_EXPAND;
 }
@@ -73,7 +89,8 @@ static void find_way(struct intake *in, size_t i)
     if (!state_is_open(r->state))
         return;
     if (in->o->e.unfiltered && in->w->c->content_filter) {
-        go(&in->v[i], SLICE(FILTER_DESTINATION), NULL);
+        in->v[i].way = WAY_JOB;
+        in->v[i].name = xstrdup(FILTER_DESTINATION);
         return;
     }
     enum auth_status here = address_is_local(in->w, r->address);
@@ -82,16 +99,16 @@ static void find_way(struct intake *in, size_t i)
         return;
     }
     if (here == AUTH_NO) {
-        go(&in->v[i], address_domain(r->address), NULL);
+        go(in, i, false, NULL);
         return;
     }
     if (r->via) {                /* out of an alias: final */
-        go(&in->v[i], SLICE(LOCAL_DESTINATION), NULL);
+        go(in, i, true, NULL);
         return;
     }
     switch (in->w->look_up(in->w->look_up_arg, r->address, &account)) {
     case AUTH_OK:
-        go(&in->v[i], SLICE(LOCAL_DESTINATION), NULL);
+        go(in, i, true, NULL);
         break;
     case AUTH_ALIAS:
         on_alias(in, i, &account);
@@ -198,13 +215,14 @@ static void expand_aliases(struct intake *in)
         }
 }
 
-static struct job *job_for(struct job **jobs, const char *name)
+static struct job *job_for(struct job **jobs, const char *name, const struct transport *t)
 {
     for (struct job *j = *jobs; j; j = j->next)
-        if (strcmp(j->name, name) == 0)
+        if (strcmp(j->name, name) == 0 && j->transport == t)
             return j;
     struct job *j = xcalloc(1, sizeof *j);
     j->name = xstrdup(name);
+    j->transport = t;
     j->next = *jobs;
     *jobs = j;
     return j;
@@ -245,7 +263,7 @@ struct job *intake_jobs(struct worker *w, struct message *m, struct opened *o)
     for (size_t i = 0; i < n; i++) {
         struct recipient_way *way = &in.v[i];
         if (way->way == WAY_JOB && !in.lost) {
-            struct job *j = job_for(&jobs, way->name);
+            struct job *j = job_for(&jobs, way->name, way->transport);
             if ((j->n & (j->n - 1)) == 0)
                 j->r = xreallocarray(j->r, j->n ? j->n * 2 : 1, sizeof *j->r);
             j->r[j->n++] = (struct job_recipient){i, way->to};

@@ -36,6 +36,7 @@ struct destination;
 struct job {                     /* the recipients of one message at one destination */
     struct message *message;
     char *name;                  /* of the destination; lower case */
+    const struct transport *transport; /* how to get there; NULL: as usual */
     struct destination *destination; /* from scheduler_dispatch on */
     struct job_recipient *r;
     size_t n;

@@ -51,6 +51,8 @@ static enum site deliver(struct worker *w, struct job *j, struct opened *o,
         ? relay_deliver_local(w->relay, &rm, r, j->n, &kept)
         : strcmp(j->name, FILTER_DESTINATION) == 0
         ? relay_deliver_filter(w->relay, &rm, r, j->n, &kept)
+        : j->transport
+        ? relay_deliver_by(w->relay, j->transport, j->name, &rm, r, j->n, &kept)
         : relay_deliver(w->relay, j->name, &rm, r, j->n, &kept);
     if (kept)
         scheduler_keep(w->s, j, kept);

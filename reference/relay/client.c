@@ -18,6 +18,7 @@ struct client *client_new(const struct config *c, struct stream *s, bool lmtp, c
     cl->c = c;
     cl->s = s;
     cl->lmtp = lmtp;
+    cl->tls_policy = c->relay_tls;
     cl->host = xstrdup(host);
     snprintf(cl->address, sizeof cl->address, "%s", address);
     cl->opened_ms = mono_ms();

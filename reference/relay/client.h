@@ -59,6 +59,8 @@ struct client {
     bool pipelining, size, eight_bit, chunking, binary, dsn, utf8, starttls; /* what EHLO offered */
     uint64_t size_limit;         /* 0: none was told */
     SSL_CTX *tls;                /* for STARTTLS; NULL: not to be used; borrowed */
+    enum relay_tls tls_policy;   /* what is asked of it */
+    const char *tls_name;        /* that a verified certificate must have; NULL: host; borrowed */
     bool tls_failed;             /* STARTTLS was agreed on, but came to nothing */
     bool broken;                 /* of no more use */
     bool dirty;                  /* a transaction is open: RSET first */

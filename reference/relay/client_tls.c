@@ -1,6 +1,6 @@
 /* client_tls.c - STARTTLS from the client's side (RFC 3207). Without DNSSEC or a policy (RFC 7672,
- * RFC 8461) nobody knows which name a certificate should have, so certificates are not looked at:
- * this keeps listeners out, not impostors. */
+ * RFC 8461) nobody knows which name a certificate should have, so certificates are not looked at
+ * unless the configuration says "verify": this keeps listeners out, not impostors. */
 #include "base/event.h"
 #include "reference/relay/client_internal.h"
 #include "reference/tls/tls.h"
@@ -22,7 +22,9 @@ static bool handshake(struct client *cl)
 {
     /* What came behind the 220 in plain may be from anybody (CVE-2011-0411). */
     bool injected = stream_buffered(cl->s) > 0;
-    enum io r = injected ? IO_ERROR : tls_connect(cl->s, cl->tls, cl->host);
+    bool verify = cl->tls_policy == RELAY_TLS_VERIFY;
+    enum io r = injected ? IO_ERROR
+                         : tls_connect(cl->s, cl->tls, cl->tls_name ? cl->tls_name : cl->host, verify);
     const char *why = injected          ? "plain text came after STARTTLS"
                       : r == IO_TIMEOUT ? "the TLS handshake timed out"
                       : r == IO_EOF     ? "the connection was closed in the TLS handshake"
@@ -42,11 +44,11 @@ static bool handshake(struct client *cl)
 
 bool client_start_tls(struct client *cl)
 {
-    bool required = cl->c->relay_tls == RELAY_TLS_REQUIRE;
+    bool required = cl->tls_policy >= RELAY_TLS_REQUIRE;
     if (!cl->tls)
         return true;
     if (!cl->starttls)
-        return !required || no_tls(cl, "TLS is required (relay tls) and this server has none");
+        return !required || no_tls(cl, "TLS is required for this destination and the server has none");
     client_command(cl, "STARTTLS\r\n");
     if (!client_reply(cl, cl->c->timeout_mail))
         return false;

@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/timing.h"
+#include "reference/relay/pipe.h"
 #include "reference/tls/tls.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 /* The delivery agent may be starting again: that long it is waited for. */
 #define MDA_WAIT_MS 1000
 #define MDA_STEP_MS 100
+#define LMTP_PORT 24             /* of the registry; RFC 2033 5 has none */
 
 struct relay {
     const struct config *c;
@@ -31,6 +33,9 @@ struct attempt {
     struct relay_recipient *r;
     size_t n;
     struct client **kept;
+    const struct transport *transport; /* NULL: DNS decides */
+    enum relay_tls tls;
+    bool lmtp;
     char used[64];               /* address of the kept connection: not tried again */
     int tried, refused;          /* addresses; those whose greeting was 5yz */
     bool spoken;                 /* some server was ready for mail */
@@ -151,23 +156,31 @@ static void on_no_welcome(struct attempt *a, struct client *cl)
 
 enum { LMTP = 1, BEST = 2, PLAIN = 4 };   /* best preference; no TLS */
 
+static SSL_CTX *tls_context(const struct attempt *a, int how)
+{
+    if (how & (LMTP | PLAIN) || a->tls == RELAY_TLS_NONE)
+        return NULL;
+    return a->tls == RELAY_TLS_VERIFY ? tls_verifying_client_context(a->relay->c->relay_ca)
+                                      : tls_client_context();
+}
+
 /* False when TLS could not be had and the same server is to be asked in plain. */
 static bool on_connection(struct attempt *a, int fd, const char *host, const char *address,
                           int how)
 {
-    const struct config *c = a->relay->c;
-    bool lmtp = how & LMTP;
-    struct client *cl = client_new(a->relay->c, stream_new_fd(fd), lmtp, host, address);
+    struct client *cl = client_new(a->relay->c, stream_new_fd(fd), how & LMTP, host, address);
     cl->id = a->m->id;
     cl->best = how & BEST;
-    cl->tls = lmtp || how & PLAIN || c->relay_tls == RELAY_TLS_NONE ? NULL : tls_client_context();
+    cl->tls = tls_context(a, how);
+    cl->tls_policy = a->tls;
+    cl->tls_name = a->transport ? a->transport->tls_name : NULL;
     if (set_current(a->relay, cl->s) && client_greet(cl)) {
         a->spoken = true;
         transact(a, cl);
         keep_or_quit(a, cl);
         return true;
     }
-    bool in_plain = cl->tls_failed && c->relay_tls == RELAY_TLS_OPPORTUNISTIC;
+    bool in_plain = cl->tls_failed && a->tls == RELAY_TLS_OPPORTUNISTIC;
     if (!in_plain)
         on_no_welcome(a, cl);
     set_current(a->relay, NULL);
@@ -182,11 +195,23 @@ static void try_kept(struct attempt *a)
     if (!cl)
         return;
     *a->kept = NULL;
+    /* One that was made for less protection is not for this mail. */
+    if (!cl->lmtp && cl->tls_policy != a->tls) {
+        client_quit(cl, true);
+        return;
+    }
     if (set_current(a->relay, cl->s) && transact(a, cl)) {
         a->spoken = true;
         snprintf(a->used, sizeof a->used, "%s", cl->address);
     }
     keep_or_quit(a, cl);
+}
+
+static uint16_t port_of(const struct attempt *a)
+{
+    if (a->transport && a->transport->port)
+        return a->transport->port;
+    return a->lmtp ? LMTP_PORT : a->relay->c->smtp_port;
 }
 
 static void try_address(struct attempt *a, const char *host, const struct netaddr *addr, bool best)
@@ -200,11 +225,11 @@ static void try_address(struct attempt *a, const char *host, const struct netadd
     if (strcmp(address, a->used) == 0)
         return;
     if (v6)
-        to.in6.sin6_port = htons(c->smtp_port);
+        to.in6.sin6_port = htons(port_of(a));
     else
-        to.in.sin_port = htons(c->smtp_port);
+        to.in.sin_port = htons(port_of(a));
     a->tried++;
-    for (int how = best ? BEST : 0; !a->relay->interrupted; how |= PLAIN) {
+    for (int how = (best ? BEST : 0) | (a->lmtp ? LMTP : 0); !a->relay->interrupted; how |= PLAIN) {
         int fd = net_connect(&to, v6 ? c->source_v6 : c->source_v4, c->timeout_connect);
         const char *result = fd < 0 ? strerror(errno) : "connected";
         tell_connect(a, host, address, result);
@@ -253,7 +278,10 @@ static void try_route(struct attempt *a, const char *domain)
     struct route route;
     size_t from = 0, to = 0;
     bool complete = false;
-    enum route_result result = relay_route_begin(a->relay->c, a->relay->resolver, domain, &route);
+    bool lone = a->transport && a->transport->host && !a->transport->exchangers;
+    enum route_result result =
+        lone ? relay_route_host(a->transport->host, &route)
+             : relay_route_begin(a->relay->c, a->relay->resolver, domain, &route);
 
     for (bool best = true; result == ROUTE_OK; best = false) {
         complete = !relay_route_group(a->relay->c, a->relay->resolver, &route, &from, &to);
@@ -269,18 +297,26 @@ static void try_route(struct attempt *a, const char *domain)
     route_free(&route);
 }
 
+static void hand_over(struct attempt *a, const char *domain)
+{
+    struct relay *relay = a->relay;
+    if (!relay->resolver)
+        relay->resolver = resolver_new(relay->c);
+    try_kept(a);
+    if (any_open(a))
+        try_route(a, domain);
+    for (size_t i = 0; i < a->n; i++) /* nothing was tried; a reason that is there says more */
+        if (a->r[i].verdict == VERDICT_NONE)
+            recipient_settle(&a->r[i], a->m, VERDICT_DEFER, "4.4.1", "no exchanger could be tried",
+                             NULL);
+}
+
 bool relay_deliver(struct relay *relay, const char *domain, const struct relay_message *m,
                    struct relay_recipient *r, size_t n, struct client **kept)
 {
-    struct attempt a = {.relay = relay, .m = m, .r = r, .n = n, .kept = kept};
-    if (!relay->resolver)
-        relay->resolver = resolver_new(relay->c);
-    try_kept(&a);
-    if (any_open(&a))
-        try_route(&a, domain);
-    for (size_t i = 0; i < n; i++) /* nothing was tried; a reason that is there says more */
-        if (r[i].verdict == VERDICT_NONE)
-            recipient_settle(&r[i], m, VERDICT_DEFER, "4.4.1", "no exchanger could be tried", NULL);
+    struct attempt a = {.relay = relay, .m = m, .r = r, .n = n, .kept = kept,
+                        .tls = relay->c->relay_tls};
+    hand_over(&a, domain);
     return a.spoken;
 }
 
@@ -345,4 +381,50 @@ bool relay_deliver_filter(struct relay *relay, const struct relay_message *m,
     struct attempt a = {.relay = relay, .m = m, .r = r, .n = n, .kept = kept};
     return deliver_here(&a, relay->c->content_filter, "content-filter", PLAIN,
                         "the content filter does not answer");
+}
+
+/* The answer stands in the configuration. */
+static void settle_by_text(struct attempt *a, enum verdict verdict, const char *text)
+{
+    struct slice rest = slice_str(text), status;
+    slice_word(&rest, &status);
+    char *code = slice_dup(slice_sub(status, 0, STATUS_MAX - 1)), *words = slice_dup(slice_trim(rest));
+    settle_open(a, verdict, code, words, NULL);
+    free(code);
+    free(words);
+}
+
+bool relay_deliver_by(struct relay *relay, const struct transport *t, const char *domain,
+                      const struct relay_message *m, struct relay_recipient *r, size_t n,
+                      struct client **kept)
+{
+    struct attempt a = {.relay = relay, .m = m, .r = r, .n = n, .kept = kept, .transport = t,
+                        .tls = t->has_tls ? t->tls : relay->c->relay_tls,
+                        .lmtp = t->kind == TRANSPORT_LMTP};
+    char *socket;
+    switch (t->kind) {
+    case TRANSPORT_DISCARD:
+        settle_open(&a, VERDICT_DELIVERED, "2.0.0", "discarded (transport)", NULL);
+        return true;
+    case TRANSPORT_ERROR:
+        settle_by_text(&a, VERDICT_FAIL, t->text);
+        return true;
+    case TRANSPORT_RETRY:
+        settle_by_text(&a, VERDICT_DEFER, t->text);
+        return true;
+    case TRANSPORT_PIPE:
+        relay_pipe(relay->c, t, m, r, n);
+        return true;
+    case TRANSPORT_LMTP:
+        if (!t->socket)
+            break;
+        socket = xasprintf("unix:%s", t->socket);
+        bool spoken = deliver_here(&a, socket, t->socket, LMTP, "the delivery agent does not answer");
+        free(socket);
+        return spoken;
+    default:
+        break;
+    }
+    hand_over(&a, t->host ? t->host : domain);
+    return a.spoken;
 }

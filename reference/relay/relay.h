@@ -5,6 +5,7 @@
 
 #include "reference/relay/client.h"
 #include "reference/relay/route.h"
+#include "reference/transport.h"
 
 struct relay;                    /* serves one thread at a time */
 
@@ -27,5 +28,10 @@ bool relay_deliver_local(struct relay *relay, const struct relay_message *m,
 /* The same with the content filter at config->content_filter, by SMTP. */
 bool relay_deliver_filter(struct relay *relay, const struct relay_message *m,
                           struct relay_recipient *r, size_t n, struct client **kept);
+
+/* The same as a transport of the configuration says; `domain` is asked for where it says "mx". */
+bool relay_deliver_by(struct relay *relay, const struct transport *t, const char *domain,
+                      const struct relay_message *m, struct relay_recipient *r, size_t n,
+                      struct client **kept);
 
 #endif

@@ -143,6 +143,19 @@ enum route_result relay_route_begin(const struct config *c, struct resolver *r, 
     return result;
 }
 
+enum route_result relay_route_host(const char *host, struct route *route)
+{
+    struct netaddr a;
+    *route = (struct route){.kind = ROUTE_HOST, .domain = xstrdup(host)};
+    struct exchanger *x = add_exchanger(route, 0, host);
+    if (netaddr_parse(&a, slice_str(host), 0)) {
+        x->looked_up = true;
+        x->addresses.v = xcalloc(1, sizeof a);
+        x->addresses.v[x->addresses.n++] = a;
+    }
+    return ROUTE_OK;
+}
+
 /* Nothing could be used: why is the most lasting of the reasons. */
 static void conclude(struct route *route)
 {
@@ -177,7 +190,8 @@ static void look_up(const struct config *c, struct resolver *r, struct route *ro
             x->dropped = "no such host, or no address";
         }
     }
-    for (size_t i = 0; i < x->addresses.n; i++)
+    /* Another port of our own address is another server. */
+    for (size_t i = 0; i < x->addresses.n && route->kind != ROUTE_HOST; i++)
         if (is_our_address(c, &x->addresses.v[i])) {
             x->dropped = "this is our own address";
             drop_from(route, x->preference, "not better than this host");

@@ -12,6 +12,7 @@
 enum route_kind {
     ROUTE_LITERAL,               /* "[192.0.2.1]": straight there (RFC 5321 4.1.3) */
     ROUTE_MX,
+    ROUTE_HOST,                  /* the configuration names it */
     ROUTE_IMPLICIT_MX,           /* no MX: the domain's own addresses, preference 0 */
 };
 
@@ -52,6 +53,8 @@ void route_free(struct route *route);
 /* The exchangers without their addresses. */
 enum route_result relay_route_begin(const struct config *c, struct resolver *r, const char *domain,
                                     struct route *route);
+/* A lone host by its name or address, without asking for MX: a smart host. */
+enum route_result relay_route_host(const char *host, struct route *route);
 /* Looks up the addresses of the next group of equal preference. Those usable have dropped == NULL
  * in route->v[*from .. *to). False when there are no more; then, should none of all have been
  * usable, route->result, status and why say what to do. */

@@ -1,6 +1,8 @@
 /* tls.c - contexts and what a connection says about itself. */
 #include "reference/tls/tls.h"
 
+#include "base/event.h"
+
 #include "base/timing.h"
 
 #include <errno.h>
@@ -149,13 +151,23 @@ enum io tls_accept(struct stream *io, SSL_CTX *ctx)
     return r;
 }
 
-static SSL_CTX *client_context;
+static SSL_CTX *client_context, *verifying_context;
+static pthread_mutex_t verifying_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void make_client_context(void)
+static void make_client_context(void) { client_context = context_new(TLS_client_method()); }
+
+SSL_CTX *tls_verifying_client_context(const char *ca_file)
 {
     struct buf errors = {0};
-    client_context = tls_client_new(NULL, &errors);
+    pthread_mutex_lock(&verifying_lock);
+    if (!verifying_context)
+        verifying_context = tls_client_new(ca_file, &errors);
+    if (!verifying_context)
+        event("relay.tls-failed", EV_STR("why", buf_str(&errors)));
+    SSL_CTX *ctx = verifying_context;
+    pthread_mutex_unlock(&verifying_lock);
     buf_free(&errors);
+    return ctx;
 }
 
 SSL_CTX *tls_client_context(void)
@@ -165,10 +177,10 @@ SSL_CTX *tls_client_context(void)
     return client_context;
 }
 
-enum io tls_connect(struct stream *io, SSL_CTX *ctx, const char *server_name)
+enum io tls_connect(struct stream *io, SSL_CTX *ctx, const char *server_name, bool verify)
 {
     stream_set_deadline(io, mono_ms() + TLS_HANDSHAKE_MS);
-    enum io r = stream_start_tls_client(io, ctx, server_name, false, NULL);
+    enum io r = stream_start_tls_client(io, ctx, server_name, verify, NULL);
     stream_set_deadline(io, 0);
     return r;
 }

@@ -33,11 +33,14 @@ SSL_CTX *tls_server_context(void);
 /* The handshake as a server, over at TLS_HANDSHAKE_MS. The stream's deadline is taken away. */
 enum io tls_accept(struct stream *io, SSL_CTX *ctx);
 
-/* A context for opportunistic TLS with others, made once in a process; NULL when that failed. */
+/* Contexts for TLS with others, each made once in a process; NULL when that failed. The first trusts
+ * nobody, and is for connections whose certificates are not looked at: to read the system's
+ * authorities takes long. */
 SSL_CTX *tls_client_context(void);
-/* The handshake as a client, without looking at the certificate; server_name goes out as SNI. Over
- * at TLS_HANDSHAKE_MS; the stream's deadline is taken away. */
-enum io tls_connect(struct stream *io, SSL_CTX *ctx, const char *server_name);
+SSL_CTX *tls_verifying_client_context(const char *ca_file);
+/* The handshake as a client; server_name goes out as SNI and, with verify, must be in a certificate
+ * that is to be trusted. Over at TLS_HANDSHAKE_MS; the stream's deadline is taken away. */
+enum io tls_connect(struct stream *io, SSL_CTX *ctx, const char *server_name, bool verify);
 
 /* The registered name of the cipher suite, such as "TLS_AES_256_GCM_SHA384" (static): for the "tls"
  * clause of Received (RFC 8314 4.3) and for events. */
