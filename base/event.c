@@ -1,5 +1,7 @@
 #include "base/event.h"
 
+#include "base/event_count.h"
+
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/timing.h"
@@ -133,6 +135,7 @@ static void write_whole(int fd, const struct buf *b)
 
 void event_emit(const char *name, const struct event_field *fields)
 {
+    event_count(name);
     int fd = atomic_load(&log_.fd);
     if (fd < 0 && !log_.text)
         return;

@@ -27,16 +27,20 @@ static const struct command {
      "Configuration, users, aliases, folders, ports, DNS: a line each, with the remedy.\n"
      "Exit status 78 when there is a problem; warnings are none.\n"},
     {"queue", ctl_queue,
-     "[-c FILE] [--json] [list | show ID | flush [ID...] | hold ID... | "
-     "release ID... | delete ID...]",
+     "[-c FILE] [--json] [list | show ID | ACTION [ID...]] [--from WHO] [--to WHO] [--all]",
      "see and change the queue",
      "  list       what waits, with the reason and the next try (also without any word)\n"
      "  show       one message: envelope, everything that was tried, header\n"
      "  flush      try now: these messages, or all deferred ones\n"
      "  hold       keep it until it is released\n"
      "  release    let a held (or repaired corrupt) message go\n"
+     "  requeue    as if it had come just now: its age begins anew\n"
      "  delete     for good, without a notice to the sender\n"
+     "  --from, --to   instead of ids: messages of this sender, or for this recipient; an\n"
+     "             address, a domain, or \"<>\" for notices\n"
+     "  --all      instead of ids: every message\n"
      "  --json     list and show as JSON\n"},
+    {"stats", ctl_stats, "[-c FILE]", "counters and the queue's size, as Prometheus reads them", ""},
     {"send", ctl_send, "[-c FILE] [-f FROM] [-q] RECIPIENT... < MESSAGE",
      "put a message into the queue",
      "  -f FROM    the reverse-path; \"<>\" for none; default: the calling user\n"
@@ -130,8 +134,25 @@ static int serve(int argc, char **argv)
 
 static bool is_help(const char *s) { return strcmp(s, "--help") == 0 || strcmp(s, "-h") == 0; }
 
+/* Under the names of sendmail's programs it is one of them. */
+static int by_own_name(int argc, char **argv)
+{
+    static const struct { const char *name; int (*run)(int argc, char **argv); } names[] = {
+        {"sendmail", ctl_sendmail}, {"mailq", ctl_mailq}, {"newaliases", ctl_newaliases},
+    };
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i].name) == 0)
+            return names[i].run(argc, argv);
+    return -1;
+}
+
 int main(int argc, char **argv)
 {
+    int status = by_own_name(argc, argv);
+    if (status >= 0)
+        return status;
     if (argc >= 2 && (is_help(argv[1]) || strcmp(argv[1], "help") == 0))
         return help(stdout);
     const struct command *c = argc >= 2 ? find(argv[1]) : NULL;

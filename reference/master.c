@@ -2,6 +2,7 @@
 #include "reference/master.h"
 
 #include "base/event.h"
+#include "base/event_count.h"
 #include "base/mem.h"
 #include "base/timing.h"
 
@@ -329,6 +330,10 @@ static int prepare(const char *path, struct buf *errors)
         return EX_CONFIG;
     }
     event_set_verbose(c->event_verbose);
+    char *counts = xasprintf("%s/counts", c->run_dir);
+    if (!event_count_begin(counts))      /* then nothing is counted: no reason not to serve */
+        event("master.no-counts", EV_STR("why", strerror(errno)));
+    free(counts);
     if (!listeners_open(c, NULL, &master.listeners, errors))
         return EX_OSERR;
     if (!c->landlock || !sandbox_available(&why))

@@ -10,6 +10,10 @@
 int ctl_check(int argc, char **argv);
 int ctl_queue(int argc, char **argv);
 int ctl_send(int argc, char **argv);
+int ctl_stats(int argc, char **argv);
+int ctl_sendmail(int argc, char **argv);
+int ctl_mailq(int argc, char **argv);
+int ctl_newaliases(int argc, char **argv);
 int ctl_user(int argc, char **argv);
 int ctl_domain(int argc, char **argv);
 int ctl_alias(int argc, char **argv);

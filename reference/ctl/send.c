@@ -1,9 +1,12 @@
 /* send.c - `postroad send`: a message from standard input into the queue, as sendmail does it. */
 #include "reference/ctl/ctl.h"
+#include "reference/ctl/send.h"
 
 #include "base/mem.h"
 #include "base/timing.h"
+#include "reference/message/header.h"
 #include "reference/message/header_scan.h"
+#include "reference/message/mailboxes.h"
 #include "reference/queue/queue.h"
 
 #include <errno.h>
@@ -20,8 +23,11 @@ enum {
 };
 
 struct outgoing {
+    const struct submission *how;
     struct buf lines;           /* the message with CRLF line ends */
     bool has_from, high_octets;
+    bool dropping;              /* in a Bcc field */
+    bool ended;                 /* by a dot */
     struct header_scan header;
     enum header_line state;     /* of the last line looked at */
     bool any_header;
@@ -38,12 +44,22 @@ static bool add_line(struct outgoing *m, struct slice line, unsigned number)
                 number, line.n);
         return false;
     }
+    if (m->how->dot_ends && slice_eq_str(line, ".")) {
+        m->ended = true;
+        return true;
+    }
     if (m->state == HEADER_FIELD) {
         m->state = header_scan_line(&m->header, line);
         if (m->state == HEADER_FIELD)
             m->any_header = true;
         if (m->state == HEADER_FIELD && slice_istarts(line, SLICE("from:")))
             m->has_from = true;
+        /* RFC 5322 3.6.3: nobody is to see who is named there. */
+        bool folded = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
+        m->dropping = m->state == HEADER_FIELD && m->how->to_from_header &&
+                      (folded ? m->dropping : slice_istarts(line, SLICE("bcc:")));
+        if (m->dropping)
+            return true;
         /* Not a header at all: what follows is the body, and it needs an empty line before it. */
         if (m->state == HEADER_BROKEN)
             buf_add_str(&m->lines, "\r\n");
@@ -63,7 +79,7 @@ static bool split_lines(struct outgoing *m, struct slice text)
     /* The first line of an mbox is not part of the message. */
     if (slice_starts(text, SLICE("From ")))
         start = (size_t)slice_index(text, '\n') + 1;
-    while (start < text.n) {
+    while (start < text.n && !m->ended) {
         size_t end = start;
         while (end < text.n && text.p[end] != '\n' && text.p[end] != '\r')
             end++;
@@ -95,6 +111,19 @@ static bool read_all(struct buf *text, size_t max)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+/* RFC 5322 3.4: a display name in quotes. */
+static void add_quoted_from(struct buf *head, const char *name, const char *address)
+{
+    buf_add_str(head, "From: \"");
+    for (; *name; name++) {
+        if (*name == '"' || *name == '\\')
+            buf_add_byte(head, '\\');
+        if ((unsigned char)*name >= ' ' && *name != 127)
+            buf_add_byte(head, *name);
+    }
+    buf_printf(head, "\" <%s>\r\n", address);
+}
+
 /* The fields that a message must have (RFC 5322 3.6: Date, From; Message-ID should) and ours. */
 static void add_missing(struct buf *head, const struct config *c, const struct envelope *e,
                         const struct outgoing *m)
@@ -110,8 +139,11 @@ static void add_missing(struct buf *head, const struct config *c, const struct e
         buf_add_rfc5322_date(head, e->arrived_us);
         buf_add_str(head, "\r\n");
     }
-    if (!m->has_from)
-        buf_printf(head, "From: <%s>\r\n", *e->reverse_path ? e->reverse_path : "MAILER-DAEMON");
+    const char *from = *e->reverse_path ? e->reverse_path : "MAILER-DAEMON";
+    if (!m->has_from && m->how->full_name)
+        add_quoted_from(head, m->how->full_name, from);
+    else if (!m->has_from)
+        buf_printf(head, "From: <%s>\r\n", from);
     if (!m->header.has_message_id)
         buf_printf(head, "Message-ID: <%s@%s>\r\n", e->id, c->hostname);
 }
@@ -162,35 +194,62 @@ static bool fill_envelope(const struct config *c, struct envelope *e, const char
     return good;
 }
 
-int ctl_send(int argc, char **argv)
+/* RFC 5322 3.6.3: the addresses of To, Cc and Bcc. */
+static bool add_from_header(const struct config *c, struct envelope *e, struct slice text)
 {
-    const char *path = CTL_DEFAULT_CONFIG, *from = NULL;
-    bool quiet = false;
-    int o;
-    while ((o = getopt(argc, argv, "c:f:q")) != -1) {
-        if (o == 'c')
-            path = optarg;
-        else if (o == 'f')
-            from = optarg;
-        else if (o == 'q')
-            quiet = true;
-        else
-            return ctl_usage("send");
+    static const char *const names[] = {"To", "Cc", "Bcc"};
+    struct header_field field;
+    bool good = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct slice rest = text;
+        while (header_next_named(&rest, names[i], &field)) {
+            struct mailbox_list list = {0};
+            mailbox_list_parse(&list, field.value);
+            for (size_t k = 0; k < list.count; k++) {
+                const struct mailbox_address *a = &list.all[k];
+                if (!a->host.p)
+                    continue;    /* the name of a group, or its end */
+                char *written = xasprintf("%.*s%s%.*s", SLICE_ARG(a->mailbox),
+                                          a->host.n ? "@" : "", SLICE_ARG(a->host));
+                char *address = ctl_address(c, written);
+                if (address)
+                    envelope_add_recipient(e, slice_str(address));
+                good = good && address;
+                free(address);
+                free(written);
+            }
+            mailbox_list_free(&list);
+        }
     }
-    if (optind == argc)
-        return ctl_usage("send");
-    struct config *c = ctl_config(path);
+    if (e->rcpt_count == 0)
+        fprintf(stderr, "postroad: no recipient in the header\n");
+    return good && e->rcpt_count > 0;
+}
+
+static void add_requests(struct envelope *e, const struct submission *s)
+{
+    e->envid = s->envid ? xstrdup(s->envid) : NULL;
+    e->ret = s->ret;
+    for (size_t i = 0; i < e->rcpt_count; i++)
+        e->rcpt[i].notify = s->notify;
+}
+
+int ctl_submit(const struct submission *s)
+{
+    struct config *c = ctl_config(s->config);
     struct envelope e = {0};
-    struct outgoing m = {.state = HEADER_FIELD};
+    struct outgoing m = {.how = s, .state = HEADER_FIELD};
     struct buf text = {0};
     size_t max = c->message_size ? (size_t)c->message_size : MESSAGE_MOST;
     int status = EX_DATAERR;
-    if (fill_envelope(c, &e, from, argv + optind, argc - optind) && read_all(&text, max) &&
+    if (fill_envelope(c, &e, s->from, s->to, s->to_count) && read_all(&text, max) &&
+        (!s->to_from_header || add_from_header(c, &e, buf_slice(&text))) &&
         split_lines(&m, buf_slice(&text))) {
         ctl_become_queue_user(c);
         e.eight_bit = m.high_octets;
+        add_requests(&e, s);
         status = enqueue(c, &e, &m);
-        if (status == EX_OK && !quiet)
+        if (status == EX_OK && !s->quiet)
             printf("%s\n", e.id);
     }
     buf_free(&text);
@@ -198,4 +257,25 @@ int ctl_send(int argc, char **argv)
     envelope_free(&e);
     config_free(c);
     return status;
+}
+
+int ctl_send(int argc, char **argv)
+{
+    struct submission s = {.config = CTL_DEFAULT_CONFIG};
+    int o;
+    while ((o = getopt(argc, argv, "c:f:q")) != -1) {
+        if (o == 'c')
+            s.config = optarg;
+        else if (o == 'f')
+            s.from = optarg;
+        else if (o == 'q')
+            s.quiet = true;
+        else
+            return ctl_usage("send");
+    }
+    if (optind == argc)
+        return ctl_usage("send");
+    s.to = argv + optind;
+    s.to_count = argc - optind;
+    return ctl_submit(&s);
 }

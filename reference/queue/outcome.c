@@ -18,11 +18,24 @@ static int64_t age_ms(const struct envelope *e)
     return age > 0 ? age : 0;    /* the clock may have been set back */
 }
 
+/* Up to a tenth earlier, each message at its own: what came together must not come back together.
+ * Always the same for a message, so that the event and the file say the same. */
+enum { JITTER_PART = 10 };
+
+static int64_t jitter(const char *id, int64_t most)
+{
+    uint32_t h = 2166136261u;    /* FNV-1a */
+    for (; *id; id++)
+        h = (h ^ (unsigned char)*id) * 16777619u;
+    return most > 0 ? (int64_t)(h % (uint64_t)most) : 0;
+}
+
 /* The retry rule; when the message grows too old meanwhile, the last try is at that time. */
 static int64_t next_try_us(const struct config *c, const struct envelope *e)
 {
     int64_t now = wall_us(), expiry = e->arrived_us + c->expire * 1000;
-    int64_t next = now + queue_retry_wait(age_ms(e), c->retry_min, c->retry_max) * 1000;
+    int64_t wait = queue_retry_wait(age_ms(e), c->retry_min, c->retry_max);
+    int64_t next = now + (wait - jitter(e->id, wait / JITTER_PART)) * 1000;
     return now < expiry && next > expiry ? expiry : next;
 }
 
