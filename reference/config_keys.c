@@ -248,6 +248,7 @@ static cfg_opt_t top_keys[] = {
     CFG_SEC("tls", tls_keys, CFGF_NONE), CFG_SEC("log", log_keys, CFGF_NONE),
     CFG_SEC("policy", policy_keys, CFGF_NONE),
     CFG_SEC("rule", rule_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("list", list_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("dnsbl", dnsbl_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES), CFG_END(),
 };
 

@@ -1,8 +1,9 @@
 /* access_list.c - the lists themselves: a pattern, a file, an SQLite table. */
-#include "reference/policy/access_list.h"
+#include "reference/policy/access_remote.h"
 
 #include "base/event.h"
 #include "base/mem.h"
+#include "base/timing.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,7 +14,9 @@
 
 #define FILE_MAX (256u << 20)    /* octets of a list */
 
-enum source { SOURCE_PATTERN, SOURCE_FILE, SOURCE_SQLITE };
+enum source { SOURCE_PATTERN, SOURCE_FILE, SOURCE_SQLITE, SOURCE_REMOTE };
+
+enum { REST_MS = 10000 };       /* a remote list that failed is not asked for so long */
 
 struct entry { const char *pattern, *reason; unsigned line; };
 
@@ -28,6 +31,10 @@ struct access_list {
     struct entry *v;
     size_t n;
     sqlite3 *db;
+    const struct access_remote *remote;
+    const struct list_conf *conf;
+    void *state;                 /* of remote; NULL: not opened */
+    int64_t rests_until;         /* mono_ms */
 };
 
 static int by_pattern(const void *a, const void *b)
@@ -191,6 +198,46 @@ static enum list_answer find_row(struct access_list *l, const char *pattern, str
     return answer;
 }
 
+/* --- a database or directory ----------------------------------------------------------------- */
+
+struct patterns { char **v; size_t n; };
+
+static enum list_answer collect(void *arg, const char *pattern)
+{
+    struct patterns *p = arg;
+    p->v = xreallocarray(p->v, p->n + 1, sizeof *p->v);
+    p->v[p->n++] = xstrdup(pattern);
+    return LIST_NO;
+}
+
+static enum list_answer find_remote(struct access_list *l, const struct subject *s, struct buf *why,
+                                    struct buf *reason)
+{
+    struct patterns p = {0};
+    struct buf trouble = {0}, found = {0};
+    if (mono_ms() < l->rests_until)
+        return LIST_UNKNOWN;
+    subject_patterns(s, collect, &p);
+    if (!l->state)
+        l->state = l->remote->open(l->conf);
+    enum list_answer answer = p.n ? l->remote->find(l->state, p.v, p.n, &found, reason, &trouble)
+                                  : LIST_NO;
+    if (answer == LIST_YES)
+        buf_printf(why, "list %s %s", l->conf->name, buf_str(&found));
+    if (answer == LIST_UNKNOWN) {
+        tell_wrong(l, buf_str(&trouble));
+        l->rests_until = mono_ms() + REST_MS;
+    } else {
+        l->wrong = false;
+    }
+    for (size_t i = 0; i < p.n; i++)
+        free(p.v[i]);
+    free(p.v);
+    buf_free(&found);
+    buf_free(&trouble);
+    return answer;
+}
+
 /* --- asking ---------------------------------------------------------------------------------- */
 
 struct search { struct access_list *l; struct buf *why, *reason; };
@@ -227,8 +274,12 @@ enum list_answer access_list_find(struct access_list *l, const struct subject *s
     pthread_mutex_lock(&l->lock);
     if (l->source == SOURCE_FILE)
         refresh(l);
-    bool ready = l->source == SOURCE_FILE ? l->readable : open_database(l);
-    answer = ready ? subject_patterns(s, look, &search) : LIST_UNKNOWN;
+    bool ready = l->source == SOURCE_FILE ? l->readable
+                                          : l->source == SOURCE_REMOTE || open_database(l);
+    if (l->source == SOURCE_REMOTE)
+        answer = find_remote(l, s, why, reason);
+    else
+        answer = ready ? subject_patterns(s, look, &search) : LIST_UNKNOWN;
     pthread_mutex_unlock(&l->lock);
     return answer;
 }
@@ -284,10 +335,23 @@ struct access_list *access_list_new(const char *source, const char *folder)
     return l;
 }
 
+struct access_list *access_list_remote(const struct list_conf *conf)
+{
+    struct access_list *l = xcalloc(1, sizeof *l);
+    pthread_mutex_init(&l->lock, NULL);
+    l->source = SOURCE_REMOTE;
+    l->conf = conf;
+    l->remote = access_remote_find(conf->type);
+    l->path = xstrdup(conf->name);
+    return l;
+}
+
 void access_list_free(struct access_list *l)
 {
     if (!l)
         return;
+    if (l->state)
+        l->remote->close(l->state);
     drop_entries(l);
     sqlite3_close(l->db);
     free(l->path);

@@ -90,6 +90,60 @@ static bool knows_dnsbl(const struct policy_conf *p, const char *name)
     return false;
 }
 
+/* --- list ------------------------------------------------------------------------------------ */
+
+static char *text_or_null(cfg_t *sec, const char *key)
+{
+    const char *text = cfg_getstr(sec, key);
+    return text && *text ? xstrdup(text) : NULL;
+}
+
+static void read_list(struct reading *r, cfg_t *sec)
+{
+    struct policy_conf *p = r->p;
+    struct buf errors = {0};
+    struct slice rest, line;
+    struct list_conf *c = xcalloc(1, sizeof *c);
+    *c = (struct list_conf){
+        .name = xstrdup(cfg_title(sec)), .type = xstrdup(cfg_getstr(sec, "type")),
+        .server = text_or_null(sec, "server"), .port = (int)cfg_getint(sec, "port"),
+        .database = text_or_null(sec, "database"), .user = text_or_null(sec, "user"),
+        .query = text_or_null(sec, "query"), .base = text_or_null(sec, "base"),
+        .filter = text_or_null(sec, "filter"),
+        .reason_attribute = text_or_null(sec, "reason-attribute"),
+        .timeout = conf_duration_ms(sec, "timeout")};
+    const char *file = cfg_getstr(sec, "password-file");
+    if (*file)
+        c->password_file = *file == '/' ? xstrdup(file) : xasprintf("%s/%s", r->folder, file);
+    const struct access_remote *type = access_remote_find(c->type);
+    if (type)
+        type->check(c, &errors);
+    else
+        buf_printf(&errors, "list %s: type \"%s\" is none of this build; write mysql or ldap\n",
+                   c->name, c->type);
+    for (rest = buf_slice(&errors); slice_next(&rest, '\n', &line) && line.n;)
+        buf_printf(r->errors, "%s: %.*s\n", r->path, SLICE_ARG(line));
+    buf_free(&errors);
+    p->remote = xreallocarray(p->remote, p->remote_count + 1, sizeof *p->remote);
+    p->remote[p->remote_count++] = c;
+}
+
+static const struct list_conf *list_named(const struct policy_conf *p, const char *name)
+{
+    for (size_t i = 0; i < p->remote_count; i++)
+        if (strcmp(p->remote[i]->name, name) == 0)
+            return p->remote[i];
+    return NULL;
+}
+
+static void list_conf_free(struct list_conf *c)
+{
+    char *texts[] = {c->name, c->type, c->server, c->database, c->user, c->password_file, c->query,
+                     c->base, c->filter, c->reason_attribute, (char *)c};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        free(texts[i]);
+}
+
 /* --- rule ------------------------------------------------------------------------------------ */
 
 /* "connections 30/1m" */
@@ -113,8 +167,14 @@ static void read_test(struct reading *r, struct rule *rule, enum condition c, co
     struct test t = {.negated = text[0] == '!'};
     text += t.negated;
     t.text = xstrdup(text);
-    if (c <= ON_PAIR)
+    bool remote = c <= ON_PAIR && strncmp(text, "list:", 5) == 0;
+    if (remote && list_named(r->p, text + 5))
+        t.list = access_list_remote(list_named(r->p, text + 5));
+    else if (c <= ON_PAIR)
         t.list = access_list_new(text, r->folder);
+    if (remote && !list_named(r->p, text + 5))
+        buf_printf(r->errors, "%s: rule %s: there is no list \"%s\"; add list %s { }\n", r->path,
+                   rule->name, text + 5, text + 5);
     if (c == ON_USER_LIST && text[0] != '/') {
         free(t.text);
         t.text = xasprintf("%s/%s", r->folder, text);
@@ -196,6 +256,8 @@ struct policy_conf *policy_conf_read(cfg_t *cfg, const char *path, const char *f
     p->reverse = cfg_getbool(sec, "reverse-names");
     for (unsigned i = 0; i < cfg_size(cfg, "dnsbl"); i++)
         read_dnsbl(&r, cfg_getnsec(cfg, "dnsbl", i));
+    for (unsigned i = 0; i < cfg_size(cfg, "list"); i++)
+        read_list(&r, cfg_getnsec(cfg, "list", i));
     for (unsigned i = 0; i < cfg_size(cfg, "rule"); i++)
         read_rule(&r, cfg_getnsec(cfg, "rule", i));
     return p;
@@ -223,6 +285,9 @@ void policy_conf_free(struct policy_conf *p)
         free(p->lists[i].zone);
         free(p->lists[i].codes);
     }
+    for (size_t i = 0; i < p->remote_count; i++)
+        list_conf_free(p->remote[i]);
+    free(p->remote);
     free(p->rules);
     free(p->lists);
     free(p->grey_file);

@@ -2,7 +2,7 @@
 #ifndef REFERENCE_POLICY_CONF_H
 #define REFERENCE_POLICY_CONF_H
 
-#include "reference/policy/access_list.h"
+#include "reference/policy/access_remote.h"
 #include "reference/policy/action.h"
 
 #include <confuse.h>
@@ -63,6 +63,8 @@ struct dnsbl_conf {
 };
 
 struct policy_conf {
+    struct list_conf **remote;  /* access lists in databases and directories */
+    size_t remote_count;
     struct rule *rules;
     size_t rule_count;
     struct dnsbl_conf *lists;
@@ -76,7 +78,7 @@ struct policy_conf {
     bool results;               /* write Authentication-Results (RFC 8601) */
 };
 
-extern cfg_opt_t policy_keys[], rule_keys[], dnsbl_keys[];
+extern cfg_opt_t policy_keys[], rule_keys[], dnsbl_keys[], list_keys[];
 /* Puts the validators into the tables. */
 void policy_keys_attach(void);
 /* Reads the sections of cfg; names of files are relative to `folder`. NULL when there is nothing

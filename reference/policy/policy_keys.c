@@ -50,6 +50,14 @@ cfg_opt_t dnsbl_keys[] = {
     CFG_BOOL("test-entries", cfg_true, CFGF_NONE), CFG_END(),
 };
 
+cfg_opt_t list_keys[] = {
+    CFG_STR("type", "", CFGF_NONE), CFG_STR("server", "", CFGF_NONE), CFG_INT("port", 0, CFGF_NONE),
+    CFG_STR("database", "", CFGF_NONE), CFG_STR("user", "", CFGF_NONE),
+    CFG_STR("password-file", "", CFGF_NONE), CFG_STR("query", "", CFGF_NONE),
+    CFG_STR("base", "", CFGF_NONE), CFG_STR("filter", "", CFGF_NONE),
+    CFG_STR("reason-attribute", "", CFGF_NONE), CFG_STR("timeout", "2s", CFGF_NONE), CFG_END(),
+};
+
 static bool is_one_of(const char *text, const char *const *words)
 {
     for (size_t i = 0; words[i]; i++)
@@ -122,7 +130,8 @@ static int check_patterns(cfg_t *cfg, cfg_opt_t *opt)
         const char *text = cfg_opt_getnstr(opt, i);
         struct netblock b;
         text += *text == '!';
-        bool source = strncmp(text, "file:", 5) == 0 || strncmp(text, "sqlite:", 7) == 0;
+        bool source = strncmp(text, "file:", 5) == 0 || strncmp(text, "sqlite:", 7) == 0 ||
+                      strncmp(text, "list:", 5) == 0;
         if (source || (networks ? netblock_parse(&b, slice_str(text)) : *text != 0))
             continue;
         cfg_error(cfg, networks
@@ -153,6 +162,8 @@ void policy_keys_attach(void)
         {rule_keys, "helo-check", check_condition_words},
         {rule_keys, "verdict", check_verdict},
         {dnsbl_keys, "of", check_of},
+        {list_keys, "port", conf_check_port},
+        {list_keys, "timeout", conf_check_duration},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++)
         for (cfg_opt_t *o = t[i].keys; o->name; o++)
