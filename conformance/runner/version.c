@@ -7,7 +7,8 @@
 
 bool version_is_need(const char *need)
 {
-    return strpbrk(need, "<>=") != NULL;
+    /* "imap:AUTH=PLAIN" is a capability. */
+    return strpbrk(need, "<>=") != NULL && strchr(need, ':') == NULL;
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }

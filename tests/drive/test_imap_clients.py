@@ -210,6 +210,25 @@ set move=no
     tom.close()
 
 
+def test_imapfilter(server, tmp_path):
+    config = tmp_path / "config.lua"
+    config.write_text(f"""
+options.create = true
+options.subscribe = true
+options.starttls = false
+account = IMAP {{ server = '127.0.0.1', port = {server.imap_port}, username = 'tom', password = 'tom-pw' }}
+some = account.INBOX:contain_subject('number 3')
+some:move_messages(account['Filtered'])
+account.INBOX:contain_subject('number 1'):mark_flagged()
+""")
+    run(["imapfilter", "-c", str(config)], env=environment(tmp_path))
+    tom = Imap(server.imap_port, "tom")
+    assert b"* 4 EXISTS" in tom.ok("SELECT INBOX")
+    assert b"MESSAGES 1" in tom.ok("STATUS Filtered (MESSAGES)")[0]
+    assert any(line.endswith(b" Filtered") for line in tom.ok('LSUB "" *'))
+    tom.close()
+
+
 def test_getmail(server, tmp_path):
     rc = tmp_path / "getmailrc"
     rc.write_text(f"""

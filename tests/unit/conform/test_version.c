@@ -7,6 +7,7 @@ Test(version, ranges)
     const char *v = "Postfix 3.7.11, Dovecot 2.3.19.1 (9b53102964)";
     cr_assert(version_is_need("postfix>=3.5"));
     cr_assert_not(version_is_need("smtp:SIZE"));
+    cr_assert_not(version_is_need("imap:AUTH=PLAIN"));
     cr_assert(version_agrees("postfix>=3.5", v));
     cr_assert(version_agrees("postfix>=3.7.11", v));
     cr_assert(version_agrees("postfix=3.7.11", v));
