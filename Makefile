@@ -129,6 +129,7 @@ fuzz: deps-test
 	@tests/fuzz/run build/clang/fuzz $(SECONDS_EACH)
 bench: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/usage
+	@BUILD=$(BUILD) tests/bench/suite
 	@BUILD=$(BUILD) tests/bench/run
 
 bench-defence: deps-lab-bench
@@ -147,6 +148,16 @@ conformance: deps-lab
 	@ci/target $(TARGET)
 	@$(BUILD)/bin/conform run --target $(TARGET) --report html:$(BUILD)/conformance-$(TARGET).html \
 		--report json:$(BUILD)/conformance-$(TARGET).json $(ARGS) $(ONLY)
+
+# Do the scenarios notice a target that does something else? SELFTEST="--level MUST", about ten minutes.
+SELFTEST ?= --level MUST
+selftest: deps-lab
+	@$(MAKE) all
+	@$(BUILD)/bin/conform selftest $(SELFTEST)
+# And do they find faults planted in the reference? Each takes as long as a run: an hour in all.
+mutants: deps-lab
+	@$(MAKE) all
+	@tests/mutants/run $(MUTANTS)
 
 # SPEC.md is made from the requirements and the scenarios.
 spec: all

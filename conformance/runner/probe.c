@@ -44,6 +44,27 @@ static bool ehlo_offers(struct world_up *w, const char *service, int port, const
     return found;
 }
 
+/* Is the capability among the lines of CAPA? */
+static bool capa_offers(struct world_up *w, const char *keyword)
+{
+    struct stream *s = open_service(w, "pop3", 110);
+    struct reply r = {0};
+    bool found = false;
+    if (s) {
+        answer_read(s, PROTO_POP3, false, &r);
+        answer_free(&r);
+        stream_puts(s, "CAPA\r\n");
+        answer_read(s, PROTO_POP3, true, &r);
+        for (size_t i = 1; i < r.count && !r.fault; i++) {
+            struct slice rest = buf_slice(&r.lines[i]), word;
+            found |= slice_word(&rest, &word) && slice_ieq_str(word, keyword);
+        }
+    }
+    answer_free(&r);
+    stream_close(s);
+    return found;
+}
+
 static bool service_there(struct world_up *w, const char *name, int port)
 {
     struct stream *s = open_service(w, name, port);
@@ -52,17 +73,28 @@ static bool service_there(struct world_up *w, const char *name, int port)
     return there;
 }
 
-bool probe_absent(struct world_up *w, const struct scenario *s, struct buf *reason)
+bool need_is_probed(const char *need)
+{
+    need += *need == '!';
+    return strncmp(need, "ehlo:", 5) == 0 || strncmp(need, "capa:", 5) == 0;
+}
+
+bool probe_needs(struct world_up *w, const struct scenario *s, struct buf *reason)
 {
     for (size_t i = 0; i < s->needs.n; i++) {
         const char *need = s->needs.v[i];
-        bool smtp = strncmp(need, "!smtp:", 6) == 0;
-        if (!smtp && strncmp(need, "!submission:", 12) != 0)
+        bool absent = *need == '!';
+        const char *name = need + absent, *keyword = strchr(name, ':');
+        bool declared = absent && (strncmp(name, "smtp:", 5) == 0 || strncmp(name, "submission:", 11) == 0);
+        if (!need_is_probed(need) && !declared)
             continue;
-        const char *keyword = strchr(need, ':') + 1;
-        if (ehlo_offers(w, smtp ? "smtp" : "submission", smtp ? 25 : 587, keyword)) {
-            buf_printf(reason, "EHLO offers %s (target.conf does not say so), and this scenario is "
-                       "for servers without", keyword);
+        keyword++;
+        bool submission = *name == 's' && name[1] == 'u';
+        bool there = strncmp(name, "capa:", 5) == 0 ? capa_offers(w, keyword)
+                   : ehlo_offers(w, submission ? "submission" : "smtp", submission ? 587 : 25, keyword);
+        if (there == absent) {
+            buf_printf(reason, "%s %s %s", *name == 'c' ? "CAPA" : "EHLO",
+                       there ? "offers" : "does not offer", keyword);
             return false;
         }
     }

@@ -8,8 +8,9 @@
  * when the target offers it all the same: then the declaration is wrong. */
 enum verdict probe_confirm(struct world_up *w, const struct scenario *s, struct buf *reason);
 
-/* Are the EHLO keywords that a scenario needs to be absent ("!smtp:EXPN") absent? False with the
- * reason: target.conf does not name all that the server has. */
-bool probe_absent(struct world_up *w, const struct scenario *s, struct buf *reason);
+/* "ehlo:EXPN", "capa:TOP" and their contrary with "!": what the target itself says. */
+bool need_is_probed(const char *need);
+/* Asks it, for these and for "!smtp:EXPN", which target.conf may not know of. False with the reason. */
+bool probe_needs(struct world_up *w, const struct scenario *s, struct buf *reason);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/conf.h"
 #include "base/mem.h"
 #include "conformance/runner/files.h"
+#include "conformance/runner/probe.h"
 #include "conformance/runner/version.h"
 
 #include <limits.h>
@@ -225,6 +226,8 @@ enum verdict target_may_run(const struct target *t, const struct scenario *s, st
     }
     for (size_t i = 0; i < s->needs.n; i++) {
         const char *need = s->needs.v[i];
+        if (need_is_probed(need))
+            continue;
         if (*need == '!') {
             if (!provides(t, profile, need + 1))
                 continue;

@@ -2,7 +2,7 @@
 instead, the subjects whose scenarios are played). make mutants plants one after the other and says which the
 scenarios do not find. Where the source has changed, so must the text here."""
 
-SMTP = "smtp attack auth"
+SMTP = "smtp attack auth relay"
 RELAY = "relay mx queue"
 POP3 = "pop3"
 
@@ -11,8 +11,6 @@ MUTANTS = [
     ("no-user-code", "reference/policy/recipient.c", 'verdict_set(v, 550, "5.1.1", "unknown-user"', 'verdict_set(v, 450, "4.1.1", "unknown-user"', SMTP),
     ("no-user-enhanced", "reference/policy/recipient.c", 'verdict_set(v, 550, "5.1.1", "unknown-user"', 'verdict_set(v, 550, "2.1.1", "unknown-user"', SMTP),
     ("relay-code-251", "reference/policy/recipient.c", 'verdict_set(v, 550, "5.7.1", "relay-refused"', 'verdict_set(v, 250, "2.7.1", "relay-refused"', SMTP),
-    ("postmaster-unknown", "reference/policy/recipient.c", 'if (slice_ieq_str(slice_str(to->local), "postmaster"))', "if (false)", SMTP),
-    ("postmaster-case", "reference/policy/recipient.c", 'if (slice_ieq_str(slice_str(to->local), "postmaster"))', 'if (slice_eq_str(slice_str(to->local), "postmaster"))', SMTP),
     ("route-hack", "reference/policy/recipient.c", "else if (where == RELAY && !has_route_inside(to))", "else if (has_route_inside(to) || (where == RELAY && !has_route_inside(to)))", SMTP),
     ("unknown-command-250", "reference/smtpd/session.c", 'smtpd_refuse(s, 500, "5.5.2", "unknown-command"', 'smtpd_refuse(s, 250, "2.5.2", "unknown-command"', SMTP),
     ("unknown-command-502", "reference/smtpd/session.c", 'smtpd_refuse(s, 500, "5.5.2", "unknown-command"', 'smtpd_refuse(s, 554, "5.5.2", "unknown-command"', SMTP),
@@ -30,9 +28,7 @@ MUTANTS = [
     ("ehlo-keeps", "reference/smtpd/hello.c", "    smtpd_transaction_reset(s);\n    free(before);", "    free(before);", SMTP),
     ("ehlo-in-helo", "reference/smtpd/hello.c", '    smtpd_reply(s, 250, NULL, "%s", s->config->hostname);', "    smtpd_capabilities_reply(s);", SMTP),
     ("nested-mail", "reference/smtpd/commands.c", '{"MAIL", PHASE_READY, true', '{"MAIL", PHASE_READY | TRANSACTION, true', SMTP),
-    ("mail-before-ehlo", "reference/smtpd/commands.c", '{"MAIL", PHASE_READY, true', '{"MAIL", PHASE_READY | PHASE_GREETED, true', SMTP),
     ("data-without-rcpt", "reference/smtpd/data.c", "else if (s->phase != PHASE_RCPT)", "else if (s->phase != PHASE_RCPT && s->phase != PHASE_READY)", SMTP),
-    ("data-no-recipients", "reference/smtpd/data.c", "if (s->phase == PHASE_MAIL)\n", "if (false)\n", SMTP),
     ("state-after-message", "reference/smtpd/data.c", "        smtpd_lost_in_content(s, r);\n    }\n    smtpd_transaction_reset(s);", "        smtpd_lost_in_content(s, r);\n    }", SMTP),
     ("greeting-without-name", "reference/smtpd/session.c", 'smtpd_reply(s, 220, NULL, "%s ESMTP Postroad", s->config->hostname);', 'smtpd_reply(s, 220, NULL, "ESMTP Postroad");', SMTP),
     ("size-ignored", "reference/smtpd/mail.c", "if (s->config->message_size > 0 && size > s->config->message_size)", "if (false)", SMTP),
@@ -42,7 +38,6 @@ MUTANTS = [
     ("recipients-few", "reference/smtpd/mail.c", "if (s->envelope.rcpt_count >= (size_t)s->config->recipients)", "if (s->envelope.rcpt_count >= 50)", SMTP),
     ("recipient-limit-550", "reference/smtpd/mail.c", 'smtpd_refuse(s, 452, "4.5.3", "recipient-limit"', 'smtpd_refuse(s, 550, "5.5.3", "recipient-limit"', SMTP),
     ("refused-mail-stays", "reference/smtpd/mail.c", "        smtpd_transaction_reset(s); /* RFC 5321 4.1.4: a refused MAIL leaves nothing behind */", "        s->envelope.reverse_path = xstrdup(from.address), s->phase = PHASE_MAIL;", SMTP),
-    ("duplicates-twice", "reference/smtpd/mail.c", "if (!is_known_recipient(&s->envelope, buf_str(&address)))", "if (true)", SMTP),
     ("null-sender-refused", "reference/policy/sender.c", '    verdict_set(v, 250, "2.1.0", "sender-accepted"', '    verdict_set(v, from->address[0] ? 250 : 550, from->address[0] ? "2.1.0" : "5.1.7", "sender-accepted"', SMTP),
     ("submission-open", "reference/policy/sender.c", "if (config_is_submission(c->service) && !c->trusted) {", "if (false) {", SMTP),
     ("no-pipelining-order", "reference/smtpd/capability.c", '{"PIPELINING", "RFC 2920", true', '{"PIPELINING", "RFC 2920", false', SMTP),
@@ -55,7 +50,6 @@ MUTANTS = [
     ("bare-lf-kept", "reference/smtpd/data_reader.c", "        r->bare_lf = true;", "        return DATA_TEXT;", SMTP),
     ("bare-cr-kept", "reference/smtpd/data_reader.c", "        r->bare_cr = true;", "        ;", SMTP),
     ("cr-dot-cr", "reference/smtpd/data_reader.c", "    if (c == '\\r')\n        return", "    if (c == '\\r' && r->state == DATA_CR)\n        return DATA_LINE_START;\n    if (c == '\\r')\n        return", SMTP),
-    ("nul-kept", "reference/smtpd/data_reader.c", "        r->nul = true;", "        ;", SMTP),
     ("line-limit-500", "reference/smtpd/data_reader.c", "if (r->line_octets > DATA_LINE_MAX)", "if (r->line_octets > 500)", SMTP),
     ("no-received", "reference/smtpd/content.c", "    store(in, buf_slice(&field));\n    in->trace", "    in->trace", SMTP + " mda"),
     ("received-below", "reference/message/received.c", 'buf_printf(b, "Received: from', 'buf_printf(b, "X-Received: from', SMTP),
@@ -66,9 +60,6 @@ MUTANTS = [
     ("date-added", "reference/smtpd/content.c", "    if (!config_is_submission(in->s->peer->service))\n        return;\n    struct buf fields", "    struct buf fields", SMTP),
     ("early-250", "reference/smtpd/content.c", "        return spool->commit(in->w);\n    spool->abandon(in->w);\n    event(\"smtpd.discarded\"", "        { spool->abandon(in->w); return 0; }\n    spool->abandon(in->w);\n    event(\"smtpd.discarded\"", SMTP),
     # --- TLS ---
-    ("tls-injection", "reference/smtpd/starttls.c", "} else if (stream_buffered(s->io) > 0) {", "} else if (false) {", "tls attack"),
-    ("tls-remembers", "reference/smtpd/starttls.c", "    s->phase = PHASE_GREETED;", "    s->phase = PHASE_READY;", "tls"),
-    ("stls-injection", "reference/pop3d/authorization.c", "} else if (stream_buffered(s->io) > 0) {", "} else if (false) {", "tls attack pop3"),
     ("stls-twice", "reference/pop3d/authorization.c", '} else if (stream_is_tls(s->io)) {\n        pop3_bad_command(s, "TLS is in use already");', '} else if (false) {', "tls pop3"),
     ("stls-offered-in-tls", "reference/pop3d/session.c", "return s->ctx->tls && s->state == AUTHORIZATION && !stream_is_tls(s->io);", "return s->ctx->tls;", "tls pop3"),
     # --- POP3 ---
@@ -86,7 +77,6 @@ MUTANTS = [
     ("pop3-size-lf", "reference/pop3d/transaction.c", 'before, i + 1, (long long)m.size);', 'before, i + 1, (long long)m.size - 3);', POP3),
     ("pop3-stat-size", "reference/pop3d/transaction.c", "t.octets += mailbox_message(s->mailbox, i).size;", "t.octets += mailbox_message(s->mailbox, i).size + 1;", POP3),
     ("pop3-zero-based", "reference/pop3d/transaction.c", "if (number == 0 || number > n", "if (number > n", POP3),
-    ("pop3-user-tells", "reference/pop3d/authorization.c", '    pop3_reply(s, "+OK send PASS");', '    if (strcmp(s->name, "nobody") == 0) { pop3_reply(s, "-ERR no"); return; }\n    pop3_reply(s, "+OK send PASS");', POP3),
     ("pop3-pass-any", "reference/pop3d/authorization.c", "    if (!s->name) {\n        pop3_bad_command(s, \"PASS comes right after USER\");\n        return;\n    }\n", "    if (!s->name)\n        s->name = slice_dup(slice_str(\"tom\"));\n", POP3),
     ("pop3-no-lock", "reference/pop3d/authorization.c", "s->mailbox = mailbox_open(&s->place, true);", "s->mailbox = mailbox_open(&s->place, false);", POP3),
     ("pop3-case", "reference/pop3d/session.c", "if (slice_ieq_str(name, commands[i].name))", "if (slice_eq_str(name, commands[i].name))", POP3),
