@@ -47,6 +47,7 @@ static const char *const texts[STATEMENTS] = {
     [ST_MAILBOX_SAVE] = "UPDATE mailbox SET uidvalidity = ?, uidnext = ?, reserved = ?, modseq = ?,"
         " recent = ?, floor = ?, keywords = ?, messages = ?, unseen = ?, deleted = ?, octets = ?,"
         " deleted_octets = ?, stamp1 = ?, stamp2 = ? WHERE id = ?",
+    [ST_MAILBOX_RECENT] = "UPDATE mailbox SET recent = ? WHERE id = ?",
     [ST_MAILBOX_RENAME] = "UPDATE OR REPLACE mailbox SET name = ? WHERE name = ?",
     [ST_MAILBOX_DELETE] = "DELETE FROM mailbox WHERE id = ?",
     [ST_MAILBOX_NAMES] = "SELECT name FROM mailbox ORDER BY name",
@@ -58,6 +59,7 @@ static const char *const texts[STATEMENTS] = {
     [ST_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_MESSAGE_FLAGS] = "UPDATE message SET flags = ?, keywords = ?, modseq = ? WHERE key = ?",
     [ST_MESSAGE_FILE] = "UPDATE message SET file = ? WHERE key = ?",
+    [ST_MESSAGE_SIZE] = "UPDATE message SET size = ? WHERE key = ?",
     [ST_MESSAGE_DELETE] = "DELETE FROM message WHERE key BETWEEN ? AND ?",
     [ST_VANISHED_ADD] = "INSERT INTO vanished VALUES(?, ?, ?, ?)",
     [ST_VANISHED_SINCE] = "SELECT first, last FROM vanished WHERE mailbox = ? AND modseq > ?",
@@ -346,7 +348,7 @@ void index_remove(const char *path)
 int index_open(struct index *ix, const char *path, bool may_sync)
 {
     for (int tries = 0; tries < 2; tries++) {
-        *ix = (struct index){.path = xstrdup(path), .may_sync = may_sync};
+        *ix = (struct index){.path = xstrdup(path), .may_sync = may_sync, .replaced = tries > 0};
         if (try_open(ix) == 0)
             return 0;
         int error = errno;

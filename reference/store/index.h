@@ -17,9 +17,10 @@
 
 enum statement {
     ST_META_GET, ST_META_SET,
-    ST_MAILBOX_BY_NAME, ST_MAILBOX_BY_ID, ST_MAILBOX_ADD, ST_MAILBOX_SAVE, ST_MAILBOX_RENAME,
+    ST_MAILBOX_BY_NAME, ST_MAILBOX_BY_ID, ST_MAILBOX_ADD, ST_MAILBOX_SAVE, ST_MAILBOX_RECENT,
+    ST_MAILBOX_RENAME,
     ST_MAILBOX_DELETE, ST_MAILBOX_NAMES, ST_MAILBOX_TOTALS,
-    ST_MESSAGES, ST_MESSAGES_SINCE, ST_MESSAGE_ADD, ST_MESSAGE_FLAGS, ST_MESSAGE_FILE,
+    ST_MESSAGES, ST_MESSAGES_SINCE, ST_MESSAGE_ADD, ST_MESSAGE_FLAGS, ST_MESSAGE_FILE, ST_MESSAGE_SIZE,
     ST_MESSAGE_DELETE,
     ST_VANISHED_ADD, ST_VANISHED_SINCE, ST_VANISHED_COUNT, ST_VANISHED_NTH, ST_VANISHED_PRUNE,
     ST_VANISHED_DELETE,
@@ -36,6 +37,7 @@ struct index {
     bool durable;                  /* the mode that is set */
     bool may_sync;                 /* config->fsync */
     bool damaged;                  /* must be thrown away */
+    bool replaced;                 /* index_open found a damaged one and has made a new one */
     int64_t data_version;          /* changes when another connection has committed */
 };
 

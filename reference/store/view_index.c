@@ -64,23 +64,27 @@ int mailbox_row_find(struct store_account *a, const char *name, struct mailbox_r
         errno = ESTALE;
         return -1;
     }
+    if (row == 1 && box->uidvalidity > a->uidvalidity)
+        a->uidvalidity = box->uidvalidity;
     return row;
 }
 
-/* RFC 9051 2.3.1.1: larger than any before; the seconds since 1970 are, also when the index with
- * the last one is lost. */
+/* RFC 9051 2.3.1.1: larger than any before. The seconds since 1970 are, also when the index with the
+ * last one is lost, unless that was in the same second. */
 static int64_t new_uidvalidity(struct store_account *a)
 {
-    int64_t now = wall_us() / 1000000, last = 0;
+    int64_t now = wall_us() / 1000000, last = a->uidvalidity;
     sqlite3_stmt *st = index_query(&a->index, ST_META_GET, "s", "uidvalidity");
     if (!st)
         return -1;
     int row = index_step(&a->index, st);
-    if (row == 1)
+    if (row == 1 && sqlite3_column_int64(st, 0) > last)
         last = sqlite3_column_int64(st, 0);
     index_done(st);
     if (row < 0)
         return -1;
+    if (a->index.replaced && now > last)
+        last = now;
     if (now <= last)
         now = last + 1;
     if (now < 1 || now > UINT32_MAX)

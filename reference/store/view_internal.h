@@ -31,6 +31,7 @@ struct store_account {
     pthread_mutex_t lock;
     struct index index;
     struct mailbox_view *views;    /* loaded */
+    int64_t uidvalidity;           /* the largest seen, also in an index that was lost since */
     int refs;                      /* guarded by the list's lock (account.c), as the next two */
     int64_t unused_since;          /* mono_ms, when refs is 0 */
     struct store_account *next;

@@ -305,8 +305,10 @@ static int scan(struct mailbox_view *v, struct scan *out)
     enum watch_news news = watch_take(v->watch, &names);
     int result = 0;
     v->relocations = 0;
-    if (news == WATCH_QUIET && !v->rescan)
+    if (news == WATCH_QUIET && !v->rescan) {
+        buf_free(&names);
         return 0;
+    }
     if (news == WATCH_UNKNOWN || v->rescan)
         rest(v);                   /* they may be others by now */
     bool all = news != WATCH_NAMES || v->rescan;

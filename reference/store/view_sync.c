@@ -277,8 +277,10 @@ static void take_recent(struct view_session *s)
     if (v->box.recent >= v->box.uidnext)
         return;
     uid_set_add(&s->recent, v->box.recent, v->box.uidnext - 1);
-    if (!s->readonly)
-        v->box.recent = v->box.uidnext;
+    if (s->readonly)
+        return;
+    v->box.recent = v->box.uidnext;
+    index_run(&v->account->index, ST_MAILBOX_RECENT, "ii", (int64_t)v->box.recent, v->box.id);
 }
 
 void session_update(struct view_session *s, bool allow_expunge, struct view_changes *out)

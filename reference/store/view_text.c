@@ -72,7 +72,7 @@ static int load_block(struct message_text *t, size_t i)
     return 0;
 }
 
-struct message_text *message_text_new(int fd, int64_t length, uint64_t size)
+static struct message_text *text_new(int fd, int64_t length, uint64_t size)
 {
     struct message_text *t = xcalloc(1, sizeof *t);
     *t = (struct message_text){.fd = fd, .length = length, .size = size, .current = SIZE_MAX};
@@ -91,6 +91,32 @@ struct message_text *message_text_new(int fd, int64_t length, uint64_t size)
         t->fd = -1;
     }
     return t;
+}
+
+/* The name of the file, or another program, told a wrong size. */
+static void correct_size(struct view_session *s, uint32_t uid, uint64_t size)
+{
+    struct mailbox_view *v = s->view;
+    account_lock(v->account);
+    struct row *r = row_by_uid(v, uid);
+    if (r && r->size != size && view_begin(v, 0) == 0) {
+        struct mailbox_row before = v->box;
+        r = row_by_uid(v, uid);
+        uint64_t told = r ? r->size : size;
+        if (r) {
+            view_count_out(&v->box, r);
+            r->size = size;
+            view_count_in(&v->box, r);
+        }
+        if (index_run(&v->account->index, ST_MESSAGE_SIZE, "ii", (int64_t)size,
+                      MESSAGE_KEY(&v->box, uid)) < 0)
+            view_abort(v, &before);
+        else if (view_commit(v, &before) == 0)
+            told = size;
+        if (r)
+            r->size = told;
+    }
+    account_unlock(v->account);
 }
 
 struct message_text *view_text(struct view_session *s, uint32_t seq)
@@ -116,7 +142,10 @@ struct message_text *view_text(struct view_session *s, uint32_t seq)
         errno = ENOENT;
         return NULL;
     }
-    return message_text_new(fd, st.st_size, size);
+    struct message_text *t = text_new(fd, st.st_size, size);
+    if (t && t->size != size)
+        correct_size(s, view_uid(s, seq), t->size);
+    return t;
 }
 
 void message_text_free(struct message_text *t)
