@@ -97,6 +97,8 @@ struct config {
     char *run_dir;                    /* sockets and the process id; <spool>/run */
     char *mail_dir;                   /* <mail_dir>/<user> is the inbox */
     enum mailbox_format mailbox_format;
+    char *mail_folders;               /* mbox: the mailboxes beside the inbox, "~" and "%u" stand for the
+                                         user's home and name; NULL: <mail_dir>/.<user>.mail */
     uint64_t quota, quota_messages;   /* of a user: octets and messages; 0: no limit */
     bool fsync;                       /* false only for experiments */
 

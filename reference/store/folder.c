@@ -9,8 +9,7 @@
 
 const struct folder_disk *folder_disk_of(const struct store_account *a)
 {
-    (void)a;
-    return &maildir_disk;
+    return a->place.format == FORMAT_MBOX ? &mbox_disk : &maildir_disk;
 }
 
 static bool is_inbox(const char *name)
@@ -259,6 +258,9 @@ static void rename_loaded(struct store_account *a, const char *from, const char 
         free(v->path);
         v->name = xstrdup(to);
         v->path = buf_take(&path);
+        v->rescan = true;
+        if (v->source->free)
+            v->source->free(v);    /* it knows the path too */
     }
     buf_free(&path);
 }

@@ -7,6 +7,7 @@
 
 /* What a format does for folder.c. */
 struct folder_disk {
+    bool leaves;                   /* what has messages has nothing below it, but INBOX */
     /* Gives the name of every mailbox but INBOX (selectable) and of levels on disk that are none. */
     int (*each)(struct store_account *a, void (*give)(void *arg, const char *name, bool selectable),
                 void *arg);
@@ -22,7 +23,7 @@ struct folder_disk {
     /* With all that is below. */
     int (*rename)(struct store_account *a, const char *from, const char *to);
 };
-extern const struct folder_disk maildir_disk;
+extern const struct folder_disk maildir_disk, mbox_disk;
 
 const struct folder_disk *folder_disk_of(const struct store_account *a);
 

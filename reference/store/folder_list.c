@@ -88,7 +88,6 @@ static void unite(struct folder_list *l)
         }
         last->exists = last->exists || f->exists;
         last->selectable = last->selectable || f->selectable;
-        last->no_inferiors = last->no_inferiors || f->no_inferiors;
         last->subscribed = last->subscribed || f->subscribed;
         last->use |= f->use;
         free(f->name);
@@ -142,6 +141,7 @@ static int list(struct store_account *a, struct folder_list *out)
     for (size_t i = 0; i < out->n; i++) {
         struct folder *f = &out->v[i];
         f->use = f->selectable ? f->use : 0;
+        f->no_inferiors = disk->leaves && f->selectable && i > 0;
         if (f->exists || f->subscribed || f->has_children)
             out->v[kept++] = *f;
         else

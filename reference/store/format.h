@@ -12,6 +12,13 @@ struct message {
     char *uid;
     /* mbox: the From_ line is at start, the text is [text, text_end), the next message at next. */
     int64_t start, text, text_end, next;
+    int64_t date;                  /* of the From_ line; -1: none that can be read */
+    /* mbox: the fields that mail programs write (mbox_status.c). */
+    int64_t status_octets;         /* of them in the file */
+    int64_t status_wire;           /* of `size` */
+    bool scattered;                /* there are others before or between them */
+    uint32_t flags;                /* enum message_flag */
+    char *keywords;                /* X-Keywords; NULL: none */
     /* Maildir: the file's name when last seen, and in which of the two folders. */
     char *file;
     int folder;
@@ -41,6 +48,8 @@ struct append {
     struct buf out;                /* not yet written */
     int64_t offset;                /* where `out` goes in the file */
     int error;                     /* errno of the first failure */
+    int64_t date;                  /* INT64_MIN: now */
+    struct slice from_line;        /* mbox: this one (with its LF), p == NULL: a new one */
     void *state;                   /* the format's own */
 };
 
@@ -82,6 +91,24 @@ int maildir_each_name(int folder, void (*give)(void *arg, const char *name), voi
 int maildir_make(const struct mailbox_place *place);
 /* A base name that no other message has, without sizes; malloc'ed. */
 char *maildir_unique_name(const struct mailbox_place *place);
+
+/* --- mbox --- */
+
+/* Appends the messages of [from, to) of the file. The identifiers have no ordinals. */
+int mbox_scan(struct mailbox *into, int fd, int64_t from, int64_t to);
+/* Begins a message with this date (seconds since 1970; INT64_MIN: now), or with this From_ line (p ==
+ * NULL: with the date). */
+struct append *append_begin_dated(const struct mailbox_place *place, const char *sender, int64_t date,
+                                  struct slice from_line);
+/* The lock that a message being added to an mbox holds, and how large the file was before. */
+struct mbox_lock;
+struct mbox_lock *mbox_append_lock(struct append *a, int64_t *before);
+/* Writes all of it, so that only the commit is left. */
+int mbox_append_finish(struct append *a);
+/* Takes what a volatile field says (mbox_status.c). */
+void mbox_status_read(struct message *m, struct slice line);
+/* Appends the fields for flags and keywords (words with a space between), `octets` long at least. */
+void mbox_status_add(struct buf *out, uint32_t flags, struct slice keywords, size_t octets);
 
 /* --- both --- */
 

@@ -37,6 +37,7 @@ struct scan {
     struct message *now;           /* being read; NULL before the first */
     EVP_MD_CTX *digest;
     bool header, volatile_field;
+    bool other_field;              /* there was one that is not volatile */
     bool blank;                    /* the last line was empty, and is not counted yet */
     struct line_piece blank_line;
 };
@@ -49,9 +50,16 @@ static void count_piece(struct scan *s, const struct line_piece *p)
         bool folded = p->text.n > 0 && (p->text.p[0] == ' ' || p->text.p[0] == '\t');
         if (!folded)
             s->volatile_field = mbox_is_volatile(p->text);
+        if (!folded && s->volatile_field)
+            mbox_status_read(s->now, p->text);
+        s->now->scattered = s->now->scattered || (s->volatile_field && s->other_field);
+        s->other_field = s->other_field || !s->volatile_field;
     }
-    if (s->header && s->volatile_field)
+    if (s->header && s->volatile_field) {
+        s->now->status_octets += (int64_t)p->raw;
+        s->now->status_wire += piece_wire_size(p);
         return;
+    }
     EVP_DigestUpdate(s->digest, p->text.p, p->text.n);
     if (p->ends)
         EVP_DigestUpdate(s->digest, "\n", 1);
@@ -73,14 +81,14 @@ static void begin_message(struct scan *s, int64_t at, const struct line_piece *f
     s->now = mailbox_new_message(s->into);
     s->now->start = at;
     s->now->text = s->now->text_end = at + (int64_t)from->raw;
+    s->now->date = mbox_from_date(from->text);
     s->header = true;
-    s->volatile_field = s->blank = false;
+    s->volatile_field = s->other_field = s->blank = false;
     EVP_DigestInit_ex(s->digest, EVP_sha256(), NULL);
     EVP_DigestUpdate(s->digest, from->text.p, from->text.n);
 }
 
-/* Appends the messages of [from, to) of the file. The identifiers have no ordinals yet. */
-static int scan_range(struct mailbox *into, int fd, int64_t from, int64_t to)
+int mbox_scan(struct mailbox *into, int fd, int64_t from, int64_t to)
 {
     struct scan s = {.into = into, .digest = EVP_MD_CTX_new(), .blank = true};
     struct lines lines;
@@ -152,7 +160,7 @@ static void number_duplicates(struct mailbox *m)
 
 static int scan_all(struct mailbox *into, int fd, int64_t size)
 {
-    if (scan_range(into, fd, 0, size) < 0)
+    if (mbox_scan(into, fd, 0, size) < 0)
         return -1;
     number_duplicates(into);
     return 0;
@@ -184,7 +192,7 @@ static bool unchanged(const struct mailbox *m, const struct stat *st)
 static bool in_place(const struct message *want, int fd, int64_t size)
 {
     struct mailbox found = {0};
-    bool same = want->next <= size && scan_range(&found, fd, want->start, want->next) == 0 &&
+    bool same = want->next <= size && mbox_scan(&found, fd, want->start, want->next) == 0 &&
                 found.n == 1 && strncmp(found.v[0].uid, want->uid, 2 * DIGEST_OCTETS) == 0 &&
                 found.v[0].text_end == want->text_end;
     mailbox_clear(&found);
@@ -287,6 +295,7 @@ static void mbox_close(struct mailbox *m)
 struct mbox_append {
     struct mbox_lock lock;
     int64_t begin;                 /* the file's size before */
+    bool finished;
     bool line_start;               /* only ">" since the last line end */
     size_t from;                   /* octets of "From " held back, at a line's start */
 };
@@ -319,7 +328,10 @@ static int mbox_append_begin(struct append *a, const char *sender)
         append_out(a, "\n\n", 2);
     else if (s->begin > 1 && end[0] != '\n')
         append_out(a, "\n", 1);
-    mbox_add_from_line(&a->out, sender);
+    if (a->from_line.p)
+        append_out(a, a->from_line.p, a->from_line.n);
+    else
+        mbox_add_from_line(&a->out, sender, a->date);
     return 0;
 }
 
@@ -354,14 +366,30 @@ static void mbox_append_text(struct append *a, struct slice text)
     }
 }
 
+struct mbox_lock *mbox_append_lock(struct append *a, int64_t *before)
+{
+    struct mbox_append *s = a->state;
+    *before = s->begin;
+    return &s->lock;
+}
+
+int mbox_append_finish(struct append *a)
+{
+    struct mbox_append *s = a->state;
+    if (!s->finished) {
+        append_out(a, from_word, s->from);
+        if (!s->line_start || s->from > 0)
+            append_out(a, "\n", 1);
+        append_out(a, "\n", 1);
+        s->finished = true;
+    }
+    return append_flush(a);
+}
+
 static int mbox_append_commit(struct append *a, struct buf *path)
 {
     struct mbox_append *s = a->state;
-    append_out(a, from_word, s->from);
-    if (!s->line_start || s->from > 0)
-        append_out(a, "\n", 1);
-    append_out(a, "\n", 1);
-    if (append_flush(a) < 0)
+    if (mbox_append_finish(a) < 0)
         return -1;
     /* Others may append while this is made durable; what they wait for is one flush for all. */
     mbox_unlock(&s->lock, &a->fd);

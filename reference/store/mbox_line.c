@@ -44,12 +44,37 @@ bool mbox_is_from_line(const struct line_piece *p, bool first)
     return false;
 }
 
-void mbox_add_from_line(struct buf *out, const char *sender)
+/* "Tue Nov 24 08:07:54 2026", or with a zone before or after the year; one that we do not know is
+ * taken as UTC. The sender may have spaces. */
+int64_t mbox_from_date(struct slice line)
+{
+    char text[FROM_LINE_MAX + 1];
+    size_t n = line.n < FROM_LINE_MAX ? line.n : FROM_LINE_MAX;
+    memcpy(text, line.p, n);
+    text[n] = 0;
+    for (const char *p = text; (p = strchr(p, ' ')) != NULL; p++) {
+        struct tm tm = {0};
+        const char *rest = strptime(p, " %a %b %d %H:%M:%S", &tm);
+        if (!rest)
+            rest = strptime(p, " %a %b %d %H:%M", &tm);
+        while (rest && *rest && !strptime(rest, " %Y", &tm)) {
+            while (*rest == ' ')
+                rest++;
+            rest = strchr(rest, ' ');          /* over the name of a zone */
+        }
+        if (rest && *rest)
+            return timegm(&tm);
+    }
+    return -1;
+}
+
+void mbox_add_from_line(struct buf *out, const char *sender, int64_t when)
 {
     char date[64];
     struct tm tm;
-    time_t now = (time_t)(wall_us() / 1000000);
-    gmtime_r(&now, &tm);
+    time_t seconds = when == INT64_MIN ? (time_t)(wall_us() / 1000000) : (time_t)when;
+    if (!gmtime_r(&seconds, &tm))
+        tm = (struct tm){.tm_mday = 1, .tm_year = 70, .tm_wday = 4};
     strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &tm);
     buf_add_str(out, "From ");
     for (const char *s = *sender ? sender : "MAILER-DAEMON"; *s; s++)

@@ -3,6 +3,7 @@
 
 #include "base/event.h"
 #include "base/mem.h"
+#include "reference/store/mbox_line.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -71,7 +72,8 @@ static int digest_range(int fd, int64_t from, int64_t to, char hex[SHA256_HEX + 
 static int begin_redo(const struct mailbox_place *place, int mbox, struct redo *redo)
 {
     struct buf head = {0};
-    if (digest_range(mbox, redo->new_size, redo->old_size, redo->digest) < 0)
+    int64_t kept = redo->new_size < redo->old_size ? redo->new_size : redo->old_size;
+    if (digest_range(mbox, kept, redo->old_size, redo->digest) < 0)
         return -1;
     buf_printf(&head, "postroad-redo 1 %lld %lld %lld %s\n", (long long)redo->from,
                (long long)redo->new_size, (long long)redo->old_size, redo->digest);
@@ -112,12 +114,31 @@ static void discard_redo(const struct mailbox_place *place, const char *suffix)
     errno = error;
 }
 
+/* Makes the mbox longer before the point of no return: what others append after a kill is behind what
+ * we shall overwrite. Empty lines at an mbox's end mean nothing. */
+static int extend(int mbox, int64_t from, int64_t to)
+{
+    char lines[4096];
+    memset(lines, '\n', sizeof lines);
+    while (from < to) {
+        size_t want = to - from < (int64_t)sizeof lines ? (size_t)(to - from) : sizeof lines;
+        ssize_t n = pwrite(mbox, lines, want, from);
+        if (n < 0 && errno != EINTR)
+            return -1;
+        from += n < 0 ? 0 : n;
+    }
+    return 0;
+}
+
 /* May be done any number of times. */
 static int apply_redo(const struct mailbox_place *place, int mbox, int fd, const struct redo *redo)
 {
     int64_t end = redo->head + redo->new_size - redo->from;
     if (lseek(mbox, redo->from, SEEK_SET) < 0 || copy_range(mbox, fd, redo->head, end) < 0 ||
-        sync_fd(place, mbox) < 0 || ftruncate(mbox, redo->new_size) < 0 || sync_fd(place, mbox) < 0)
+        sync_fd(place, mbox) < 0)
+        return -1;
+    if (redo->new_size < redo->old_size &&
+        (ftruncate(mbox, redo->new_size) < 0 || sync_fd(place, mbox) < 0))
         return -1;
     discard_redo(place, "redo");
     return 0;
@@ -141,33 +162,88 @@ static bool read_redo(int fd, struct redo *redo)
     redo->new_size = new_size;
     redo->old_size = old_size;
     redo->head = end + 1 - head;
-    return from >= 0 && from <= new_size && new_size <= old_size &&
+    return from >= 0 && from <= new_size && from <= old_size &&
            st.st_size == redo->head + new_size - from;
 }
 
 /* --- removing --------------------------------------------------------------------------------- */
 
-static int copy_kept(const struct mailbox *now, const bool *goes, size_t first, int out, int mbox)
+static int write_all(int out, const void *p, size_t n)
+{
+    size_t done = 0;
+    while (done < n) {
+        ssize_t part = write(out, (const char *)p + done, n - done);
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part < 0)
+            return -1;
+        done += (size_t)part;
+    }
+    return 0;
+}
+
+/* A message with other status fields: the From_ line, these, the header without the old ones, the rest. */
+static int copy_edited(int out, int mbox, const struct message *m, struct slice status)
+{
+    struct lines lines;
+    struct line_piece p;
+    int64_t at = m->text;
+    bool dropping = false, header = true;
+    int more = 0;
+    if (copy_range(out, mbox, m->start, m->text) < 0 || write_all(out, status.p, status.n) < 0)
+        return -1;
+    lines_init_file(&lines, mbox, m->text, m->text_end - m->text);
+    while (header && (more = lines_next(&lines, &p)) == 1) {
+        bool folded = p.begins && p.text.n > 0 && (p.text.p[0] == ' ' || p.text.p[0] == '\t');
+        header = !(p.begins && p.ends && (p.text.n == 0 || slice_eq_str(p.text, "\r")));
+        if (p.begins && !folded)
+            dropping = mbox_is_volatile(p.text);
+        if (!dropping && write_all(out, p.text.p, p.raw) < 0)
+            more = -1;
+        at += (int64_t)p.raw;
+        if (more < 0)
+            break;
+    }
+    int error = errno;
+    lines_free(&lines);
+    errno = error;
+    return more < 0 ? -1 : copy_range(out, mbox, at, m->next);
+}
+
+static int copy_kept(const struct mailbox *now, const bool *goes, const struct slice *status,
+                     size_t first, int out, int mbox)
 {
     for (size_t i = first; i < now->n; i++) {
-        if (!goes[i] && copy_range(out, mbox, now->v[i].start, now->v[i].next) < 0)
+        if (goes && goes[i])
+            continue;
+        int result = status && status[i].n > 0
+                         ? copy_edited(out, mbox, &now->v[i], status[i])
+                         : copy_range(out, mbox, now->v[i].start, now->v[i].next);
+        if (result < 0)
             return -1;
     }
     return 0;
 }
 
-int mbox_remove(const struct mailbox_place *place, struct mbox_lock *lock,
-                const struct mailbox *now, const bool *goes)
+static int64_t size_after(const struct message *m, bool goes, struct slice status)
+{
+    if (goes)
+        return 0;
+    return m->next - m->start + (status.n > 0 ? (int64_t)status.n - m->status_octets : 0);
+}
+
+int mbox_rewrite(const struct mailbox_place *place, struct mbox_lock *lock, const struct mailbox *now,
+                 const bool *goes, const struct slice *status)
 {
     size_t first = 0;
-    while (first < now->n && !goes[first])
+    while (first < now->n && !(goes && goes[first]) && !(status && status[first].n > 0))
         first++;
     if (first == now->n)
         return 0;
     struct redo redo = {.from = now->v[first].start, .new_size = now->v[first].start,
                         .old_size = lock->st.st_size};
     for (size_t i = first; i < now->n; i++)
-        redo.new_size += goes[i] ? 0 : now->v[i].next - now->v[i].start;
+        redo.new_size += size_after(&now->v[i], goes && goes[i], status ? status[i] : (struct slice){0});
     if (redo.new_size == redo.from) {      /* all to the end go: one step, and needs no room */
         if (ftruncate(lock->fd, redo.new_size) < 0)
             return -1;
@@ -177,14 +253,24 @@ int mbox_remove(const struct mailbox_place *place, struct mbox_lock *lock,
     if (fd < 0)
         return -1;
     int result = -1;
-    if (copy_kept(now, goes, first, fd, lock->fd) == 0 && commit_redo(place, fd) == 0)
+    if (copy_kept(now, goes, status, first, fd, lock->fd) == 0 &&
+        extend(lock->fd, redo.old_size, redo.new_size) == 0 && commit_redo(place, fd) == 0) {
         result = apply_redo(place, lock->fd, fd, &redo);
-    else
+    } else {
         discard_redo(place, "rewrite");
+        if (redo.new_size > redo.old_size && ftruncate(lock->fd, redo.old_size) < 0)
+            result = -1;
+    }
     int error = errno;
     close(fd);
     errno = error;
     return result;
+}
+
+int mbox_remove(const struct mailbox_place *place, struct mbox_lock *lock,
+                const struct mailbox *now, const bool *goes)
+{
+    return mbox_rewrite(place, lock, now, goes, NULL);
 }
 
 /* --- recovering ------------------------------------------------------------------------------- */
@@ -219,6 +305,11 @@ static int redo_again(const struct mailbox_place *place, int mbox, int *fd)
     if (fstat(mbox, &st) < 0)
         return -1;
     bool uncut = read_redo(*fd, &redo) && st.st_size >= redo.old_size;
+    if (uncut && redo.new_size >= redo.old_size) {     /* may be done any number of times */
+        if (st.st_size < redo.new_size && extend(mbox, st.st_size, redo.new_size) < 0)
+            return -1;
+        return apply_redo(place, mbox, *fd, &redo) < 0 ? -1 : 1;
+    }
     if (uncut && digest_range(mbox, redo.new_size, redo.old_size, digest) < 0)
         return -1;
     if (!uncut || strcmp(digest, redo.digest) != 0) {

@@ -167,6 +167,7 @@ void mailbox_clear(struct mailbox *m)
     for (size_t i = 0; i < m->n; i++) {
         free(m->v[i].uid);
         free(m->v[i].file);
+        free(m->v[i].keywords);
     }
     free(m->v);
     m->v = NULL;
@@ -268,10 +269,18 @@ int64_t piece_wire_size(const struct line_piece *p)
 
 struct append *append_begin(const struct mailbox_place *place, const char *sender)
 {
+    return append_begin_dated(place, sender, INT64_MIN, (struct slice){0});
+}
+
+struct append *append_begin_dated(const struct mailbox_place *place, const char *sender, int64_t date,
+                                  struct slice from_line)
+{
     struct append *a = xcalloc(1, sizeof *a);
     a->ops = formats[place->format];
     a->place = place;
     a->fd = -1;
+    a->date = date;
+    a->from_line = from_line;
     if (a->ops->append_begin(a, sender) < 0) {
         int error = errno;
         append_abandon(a);

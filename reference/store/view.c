@@ -20,6 +20,8 @@
 void view_free(struct mailbox_view *v)
 {
     v->source->rest(v);
+    if (v->source->free)
+        v->source->free(v);
     watch_free(v->watch);
     rows_free(v);
     for (int i = 0; i < KEYWORDS_MAX; i++)
@@ -89,7 +91,7 @@ struct mailbox_view *view_find(struct store_account *a, const char *name)
     }
     v = xcalloc(1, sizeof *v);
     v->account = a;
-    v->source = &maildir_source;
+    v->source = a->place.format == FORMAT_MBOX ? &mbox_source : &maildir_source;
     v->name = xstrdup(name);
     v->path = buf_take(&path);
     v->folders[0] = v->folders[1] = -1;
@@ -100,10 +102,7 @@ struct mailbox_view *view_find(struct store_account *a, const char *name)
         errno = error;
         return NULL;
     }
-    char *new = xasprintf("%s/new", v->path), *cur = xasprintf("%s/cur", v->path);
-    v->watch = watch_new(new, cur);
-    free(new);
-    free(cur);
+    v->watch = v->source->watch(v);
     v->next = a->views;
     a->views = v;
     return v;
@@ -202,6 +201,8 @@ void view_close(struct view_session *s)
     snapshot_release(s->told);
     ghosts_drop(v);
     v->unused_since = mono_ms();
+    if (!v->sessions && !v->gone && v->source->settle)
+        v->source->settle(v);
     if (!v->sessions)
         v->source->rest(v);
     if (v->gone && !v->sessions && v->pins == 0)

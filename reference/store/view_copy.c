@@ -110,6 +110,8 @@ static int copy_all(struct copying *c)
         }
     }
     to->box.uidnext += (uint32_t)c->n;
+    if (result == 0 && c->move && from->source->drop)
+        result = from->source->drop(from, c->picked.rows, c->picked.n);
     if (result == 0 && c->move) {
         if (from != to)
             from->box.modseq++;

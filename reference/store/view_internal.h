@@ -12,6 +12,7 @@
  *   view_store.c, view_copy.c, view_append.c, view_text.c, view_cache.c    what their names say
  *   view_keywords.c the names of keywords
  *   view_maildir.c, view_maildir_put.c, maildir_name.c    a Maildir as a view's source
+ *   view_mbox.c, view_mbox_put.c, mbox_status.c           an mbox
  *   watch.c         waking */
 #ifndef REFERENCE_STORE_VIEW_INTERNAL_H
 #define REFERENCE_STORE_VIEW_INTERNAL_H
@@ -55,6 +56,9 @@ enum {
     ROW_NEW = 64,                  /* Maildir: the file is in new/ */
     ROW_ODD = 128,                 /* Maildir: what follows the colon is not as we would write it; the
                                       name is kept whole */
+    ROW_SEEN_SHIFT = 8,            /* mbox: message_flags as they stand in the file, so shifted */
+    ROW_SEEN = FLAGS_ALL << ROW_SEEN_SHIFT,
+    ROW_KEYWORDS_LATE = 1 << 13,   /* mbox: the keywords are not yet in the file */
 };
 
 /* 48 octets. */
@@ -125,6 +129,7 @@ struct mailbox_view {
     int64_t unused_since;
     struct watch *watch;
     int relocations;               /* since the last sync */
+    struct mbox_state *mbox;       /* of view_mbox.c */
     int folders[2];                /* Maildir: new/ and cur/, while open; -1 */
 };
 
@@ -270,8 +275,12 @@ struct scan {
     int64_t stamp[2];              /* to be kept when the result is; 0: not known */
 };
 void scan_free(struct scan *s);
+struct found *scan_note_added(struct scan *s, const char *name);      /* the rest is the caller's */
+struct found_change *scan_note_changed(struct scan *s, uint32_t row, uint32_t flags, uint64_t keywords);
+void scan_note_removed(struct scan *s, uint32_t row);                 /* in ascending order */
 
 struct view_source {
+    struct watch *(*watch)(const struct mailbox_view *v);
     /* 0: nothing changed on disk, 1: *out says what, -1. */
     int (*scan)(struct mailbox_view *v, struct scan *out);
     /* Moves a message that was found in new/ to where it will stay. */
@@ -280,12 +289,15 @@ struct view_source {
      * it out of new/; ROW_NEW, ROW_ODD and the name of the row are right then, the flags are left to
      * the caller. ENOENT: gone. */
     int (*set_flags)(struct mailbox_view *v, struct row *r, uint32_t flags, uint64_t keywords);
-    int (*remove)(struct mailbox_view *v, struct row *r);
+    /* Removes messages for good. *n and rows become those that are gone now; -1: not all. */
+    int (*remove)(struct mailbox_view *v, uint32_t *rows, size_t *n);
     /* Makes a copy with these flags, or moves it there; *made says what is there (flags, keywords and
      * name set before for what is to be; the name is the caller's to free). */
     int (*copy)(struct mailbox_view *v, struct row *r, struct mailbox_view *to, bool move,
                 struct found *made);
-    /* Undoes that, as far as it can be. */
+    /* Removes what was moved, when copy() has only copied it. NULL: it has moved it. */
+    int (*drop)(struct mailbox_view *v, const uint32_t *rows, size_t n);
+    /* Undoes copy(), as far as it can be. */
     void (*uncopy)(struct mailbox_view *v, struct row *r, struct mailbox_view *to, bool move,
                    const struct found *made);
     /* A file to write a message to, with LF line ends, before it has its place. *tmp is the source's
@@ -300,8 +312,10 @@ struct view_source {
     /* The file open for reading. */
     int (*open)(struct mailbox_view *v, struct row *r);
     void (*rest)(struct mailbox_view *v);                  /* closes what is kept open */
+    void (*settle)(struct mailbox_view *v);                /* writes what may be late; NULL: nothing */
+    void (*free)(struct mailbox_view *v);                  /* its own state; NULL: none */
 };
-extern const struct view_source maildir_source;
+extern const struct view_source maildir_source, mbox_source;
 
 /* maildir_name.c */
 /* Fills in size and dates of a file in `folder`. False: it is gone again, or no message. */
@@ -333,6 +347,8 @@ int maildir_sync(struct mailbox_view *v);
 /* Watches the files or folders (NULL: only one). Never NULL; what cannot be watched is polled. */
 struct watch *watch_new(const char *path1, const char *path2);
 void watch_free(struct watch *w);
+/* Tries again to watch what had to be polled. */
+void watch_retry(struct watch *w, const char *path1, const char *path2);
 enum watch_news { WATCH_QUIET, WATCH_NAMES, WATCH_UNKNOWN };
 /* What happened since the last call, up to this moment. WATCH_NAMES: the names of files, each with
  * '1' or '2' for the folder before it and NUL after it, are appended to *names. WATCH_UNKNOWN: look at

@@ -102,7 +102,9 @@ static int make(struct mailbox_view *v, struct slice name)
     if (view_begin(v, 0) < 0)
         return -1;
     struct mailbox_row before = v->box;
-    maildir_keywords_read(v);
+    bool in_file = v->source == &maildir_source;
+    if (in_file)
+        maildir_keywords_read(v);
     int bit = find(v, name);
     bool is_new = bit < 0;
     for (int i = 0; bit < 0 && i < KEYWORDS_MAX; i++) {
@@ -116,7 +118,7 @@ static int make(struct mailbox_view *v, struct slice name)
     }
     if (is_new)
         v->keywords[bit] = slice_dup(name);
-    if (is_new && bit < LETTERS && write_file(v) < 0) {
+    if (is_new && in_file && bit < LETTERS && write_file(v) < 0) {
         view_abort(v, &before);
         free(v->keywords[bit]);
         v->keywords[bit] = NULL;

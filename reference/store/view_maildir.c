@@ -41,6 +41,15 @@ static int folder_of(const struct mailbox_view *v, const struct row *r)
 
 /* --- folders ------------------------------------------------------------------------------------------ */
 
+static struct watch *watch(const struct mailbox_view *v)
+{
+    char *new = xasprintf("%s/new", v->path), *cur = xasprintf("%s/cur", v->path);
+    struct watch *w = watch_new(new, cur);
+    free(new);
+    free(cur);
+    return w;
+}
+
 static void rest(struct mailbox_view *v)
 {
     for (int i = NEW; i <= CUR; i++) {
@@ -87,22 +96,15 @@ static void keep_name(struct mailbox_view *v, struct row *r, const char *name, u
 static void note_change(struct scan *out, uint32_t row, uint32_t flags, uint64_t keywords,
                         const char *name)
 {
-    if (out->changed_count == out->changed_cap) {
-        out->changed_cap = out->changed_cap ? out->changed_cap * 2 : 16;
-        out->changed = xreallocarray(out->changed, out->changed_cap, sizeof *out->changed);
-    }
-    out->changed[out->changed_count++] = (struct found_change){
-        row, flags, keywords, flags & (ROW_ODD | ROW_NEW) ? xstrdup(name) : NULL};
+    struct found_change *c = scan_note_changed(out, row, flags, keywords);
+    c->odd = flags & (ROW_ODD | ROW_NEW) ? xstrdup(name) : NULL;
 }
 
 static void note_added(struct scan *out, const char *name, uint32_t flags, uint64_t keywords)
 {
-    if (out->added_count == out->added_cap) {
-        out->added_cap = out->added_cap ? out->added_cap * 2 : 16;
-        out->added = xreallocarray(out->added, out->added_cap, sizeof *out->added);
-    }
-    out->added[out->added_count++] = (struct found){
-        .name = xstrdup(name), .flags = flags, .keywords = keywords};
+    struct found *f = scan_note_added(out, name);
+    f->flags = flags;
+    f->keywords = keywords;
 }
 
 static void consider(void *arg, const char *name)
@@ -166,15 +168,6 @@ static int relocate(struct mailbox_view *v)
     return result;
 }
 
-static void note_one_removed(struct scan *out, uint32_t row)
-{
-    if (out->removed_count == out->removed_cap) {
-        out->removed_cap = out->removed_cap ? out->removed_cap * 2 : 16;
-        out->removed = xreallocarray(out->removed, out->removed_cap, sizeof *out->removed);
-    }
-    out->removed[out->removed_count++] = row;
-}
-
 /* Those that were not seen: a file that was renamed while the folder was read may be missed, so they
  * are looked for once more. */
 static int note_removed(struct mailbox_view *v, struct scan *out, bool *seen)
@@ -194,7 +187,7 @@ static int note_removed(struct mailbox_view *v, struct scan *out, bool *seen)
     scan_free(&again);
     for (size_t i = 0; i < v->n; i++) {
         if (!seen[i])
-            note_one_removed(out, (uint32_t)i);
+            scan_note_removed(out, (uint32_t)i);
     }
     return result;
 }
@@ -295,7 +288,7 @@ static int no_folder(struct mailbox_view *v, struct scan *out)
         return -1;
     }
     for (size_t i = 0; i < v->n; i++)
-        note_one_removed(out, (uint32_t)i);
+        scan_note_removed(out, (uint32_t)i);
     return 0;
 }
 
@@ -426,9 +419,19 @@ int maildir_stat(struct mailbox_view *v, struct row *r, struct stat *st)
     return result;
 }
 
-static int remove_message(struct mailbox_view *v, struct row *r)
+static int remove_messages(struct mailbox_view *v, uint32_t *rows, size_t *n)
 {
-    return act_on(v, r, unlink_file);
+    size_t gone = 0;
+    int error = 0;
+    for (size_t i = 0; i < *n; i++) {
+        if (act_on(v, &v->v[rows[i]], unlink_file) < 0 && errno != ENOENT)
+            error = errno;         /* it stays */
+        else
+            rows[gone++] = rows[i];
+    }
+    *n = gone;
+    errno = error;
+    return error ? -1 : 0;
 }
 
 static int open_message(struct mailbox_view *v, struct row *r)
@@ -437,7 +440,7 @@ static int open_message(struct mailbox_view *v, struct row *r)
 }
 
 const struct view_source maildir_source = {
-        .scan = scan, .take = take_found, .set_flags = set_flags, .remove = remove_message,
+        .watch = watch, .scan = scan, .take = take_found, .set_flags = set_flags, .remove = remove_messages,
     .open = open_message, .rest = rest, .copy = maildir_copy, .uncopy = maildir_uncopy,
     .stage = maildir_stage, .unstage = maildir_unstage, .place = maildir_place,
     .unplace = maildir_unplace, .sync = maildir_sync,

@@ -225,16 +225,11 @@ static int expunge(struct view_session *s, struct picked *p)
     struct mailbox_view *v = s->view;
     struct mailbox_row before = v->box;
     size_t n = 0;
-    int error = 0;
     for (size_t i = 0; i < p->n; i++) {
-        struct row *r = &v->v[p->rows[i]];
-        if (!(r->flags & FLAG_DELETED))
-            continue;
-        if (v->source->remove(v, r) < 0 && errno != ENOENT)
-            error = errno;         /* it stays */
-        else
+        if (v->v[p->rows[i]].flags & FLAG_DELETED)
             p->rows[n++] = p->rows[i];
     }
+    int error = n > 0 && v->source->remove(v, p->rows, &n) < 0 ? errno : 0;
     if (n == 0) {
         index_rollback(&v->account->index);
     } else {

@@ -23,6 +23,35 @@ void scan_free(struct scan *s)
     *s = (struct scan){0};
 }
 
+/* The array with room for one more. */
+static void *room(void *v, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap)
+        return v;
+    *cap = *cap ? *cap * 2 : 16;
+    return xreallocarray(v, *cap, size);
+}
+
+struct found *scan_note_added(struct scan *s, const char *name)
+{
+    s->added = room(s->added, s->added_count, &s->added_cap, sizeof *s->added);
+    s->added[s->added_count] = (struct found){.name = xstrdup(name)};
+    return &s->added[s->added_count++];
+}
+
+struct found_change *scan_note_changed(struct scan *s, uint32_t row, uint32_t flags, uint64_t keywords)
+{
+    s->changed = room(s->changed, s->changed_count, &s->changed_cap, sizeof *s->changed);
+    s->changed[s->changed_count] = (struct found_change){row, flags, keywords, NULL};
+    return &s->changed[s->changed_count++];
+}
+
+void scan_note_removed(struct scan *s, uint32_t row)
+{
+    s->removed = room(s->removed, s->removed_count, &s->removed_cap, sizeof *s->removed);
+    s->removed[s->removed_count++] = row;
+}
+
 /* --- disk to view ---------------------------------------------------------------------------------------- */
 
 static struct slice kept_name(const struct found *f)

@@ -208,6 +208,22 @@ void watch_free(struct watch *w)
     free(w);
 }
 
+void watch_retry(struct watch *w, const char *path1, const char *path2)
+{
+    pthread_mutex_lock(&lock);
+    if (w->polled) {
+        polled_idle -= w->fd_count;
+        remove_wd(w, 0);
+        remove_wd(w, 1);
+        w->polled = false;
+        add_path(w, 0, path1);
+        add_path(w, 1, path2);
+        polled_idle += w->polled ? w->fd_count : 0;
+        w->unknown = true;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 enum watch_news watch_take(struct watch *w, struct buf *names)
 {
     enum watch_news news = WATCH_QUIET;

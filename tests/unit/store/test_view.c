@@ -1,7 +1,6 @@
 /* A selected mailbox: what every format must do. */
 #include "tests/unit/store/view_world.h"
 
-#include <criterion/parameterized.h>
 #include <poll.h>
 
 #define EACH_FORMAT(name)                                                                         \
@@ -9,6 +8,11 @@
     Test(view_maildir, name, .fini = view_world_end)                                              \
     {                                                                                             \
         view_world_begin(FORMAT_MAILDIR);                                                         \
+        name##_does();                                                                            \
+    }                                                                                             \
+    Test(view_mbox, name, .fini = view_world_end)                                                 \
+    {                                                                                             \
+        view_world_begin(FORMAT_MBOX);                                                            \
         name##_does();                                                                            \
     }                                                                                             \
     static void name##_does(void)
