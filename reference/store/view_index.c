@@ -293,6 +293,7 @@ int view_reload(struct mailbox_view *v)
     }
     uint64_t since = v->box.modseq;
     v->box = now;
+    v->flags_modseq = now.modseq;
     if (reload_rows(v, since) < 0 || reload_vanished(v, since) < 0) {
         v->stale = true;
         v->box.modseq = since;

@@ -56,6 +56,7 @@ enum {
     ROW_NEW = 64,                  /* Maildir: the file is in new/ */
     ROW_ODD = 128,                 /* Maildir: what follows the colon is not as we would write it; the
                                       name is kept whole */
+    ROW_TOUCHED = 1 << 14,         /* Maildir: its file was seen in the scan under way; never kept */
     ROW_SEEN_SHIFT = 8,            /* mbox: message_flags as they stand in the file, so shifted */
     ROW_SEEN = FLAGS_ALL << ROW_SEEN_SHIFT,
     ROW_KEYWORDS_LATE = 1 << 13,   /* mbox: the keywords are not yet in the file */
@@ -123,6 +124,7 @@ struct mailbox_view {
     size_t ghost_count, ghost_cap;
     uint64_t generation;           /* rises when rows come or go */
     struct snapshot *snapshot;     /* of v; NULL: not made since */
+    uint64_t flags_modseq;         /* no row that sessions may know has a larger one for its flags */
 
     struct view_session *sessions;
     int pins;                      /* operations that use it without a session */

@@ -82,7 +82,8 @@ int maildir_open(struct mailbox_view *v)
 struct pass {
     struct mailbox_view *v;
     struct scan *out;              /* NULL: only look where the rows' files are */
-    bool *seen;                    /* by row */
+    uint32_t *touched;             /* rows with ROW_TOUCHED (their UIDs), when they are few; or NULL */
+    size_t touched_count;
     bool in_new;
 };
 
@@ -114,10 +115,10 @@ static void consider(void *arg, const char *name)
     uint32_t flags;
     uint64_t keywords;
     bool odd;
-    if (r && p->seen[r - p->v->v])
+    if (r && (r->flags & ROW_TOUCHED))
         return;                    /* in both folders: it was moved while we looked */
-    if (r)
-        p->seen[r - p->v->v] = true;
+    if (r && p->touched)
+        p->touched[p->touched_count++] = r->uid;
     maildir_flags_parse(slice_str(name), &flags, &keywords, &odd);
     if (keywords & ~keywords_named(p->v))
         maildir_keywords_read(p->v);   /* another program has made a new one */
@@ -132,13 +133,15 @@ static void consider(void *arg, const char *name)
     }
     keywords |= r->keywords >> 26 << 26;
     bool same_name = !(flags & (ROW_ODD | ROW_NEW)) || strcmp(row_name(p->v, r), name) == 0;
-    if (flags == r->flags && keywords == r->keywords && same_name)
+    bool same = flags == r->flags && keywords == r->keywords && same_name;
+    r->flags |= ROW_TOUCHED;
+    if (same)
         return;
     if (p->out) {
         note_change(p->out, (uint32_t)(r - p->v->v), flags, keywords, name);
     } else {                       /* that its flags are others the next sync will see */
         p->v->in_new -= (r->flags & ROW_NEW) != 0;
-        r->flags = (r->flags & ROW_FLAGS) | (p->in_new ? ROW_NEW : ROW_ODD);
+        r->flags = (r->flags & (ROW_FLAGS | ROW_TOUCHED)) | (p->in_new ? ROW_NEW : ROW_ODD);
         p->v->in_new += p->in_new;
         row_rename(p->v, r, slice_str(name));
         p->v->rescan = true;
@@ -155,6 +158,12 @@ static int look_through(struct pass *p)
     return 0;
 }
 
+static void untouch_all(struct mailbox_view *v)
+{
+    for (size_t i = 0; i < v->n; i++)
+        v->v[i].flags &= ~(uint32_t)ROW_TOUCHED;
+}
+
 /* Finds out where the files are now. */
 static int relocate(struct mailbox_view *v)
 {
@@ -162,23 +171,23 @@ static int relocate(struct mailbox_view *v)
         errno = ENOENT;
         return -1;
     }
-    struct pass p = {.v = v, .seen = xcalloc(v->n + 1, sizeof(bool))};
+    struct pass p = {.v = v};
     int result = look_through(&p);
-    free(p.seen);
+    untouch_all(v);
     return result;
 }
 
 /* Those that were not seen: a file that was renamed while the folder was read may be missed, so they
  * are looked for once more. */
-static int note_removed(struct mailbox_view *v, struct scan *out, bool *seen)
+static int note_removed(struct mailbox_view *v, struct scan *out)
 {
     size_t missing = 0;
     for (size_t i = 0; i < v->n; i++)
-        missing += !seen[i];
+        missing += !(v->v[i].flags & ROW_TOUCHED);
     if (missing == 0)
         return 0;
     struct scan again = {0};
-    struct pass p = {.v = v, .seen = seen, .out = &again};
+    struct pass p = {.v = v, .out = &again};
     int result = look_through(&p);
     for (size_t i = 0; i < again.changed_count; i++) {
         struct found_change *c = &again.changed[i];
@@ -186,7 +195,7 @@ static int note_removed(struct mailbox_view *v, struct scan *out, bool *seen)
     }
     scan_free(&again);
     for (size_t i = 0; i < v->n; i++) {
-        if (!seen[i])
+        if (!(v->v[i].flags & ROW_TOUCHED))
             scan_note_removed(out, (uint32_t)i);
     }
     return result;
@@ -240,23 +249,34 @@ static bool stamps_fit(const struct mailbox_view *v)
 
 static int scan_all(struct mailbox_view *v, struct scan *out)
 {
-    struct pass p = {.v = v, .out = out, .seen = xcalloc(v->n + 1, sizeof(bool))};
+    struct pass p = {.v = v, .out = out};
     take_stamps(v, out->stamp);
     maildir_keywords_read(v);
     int result = look_through(&p);
     if (result == 0)
-        result = note_removed(v, out, p.seen);
-    free(p.seen);
+        result = note_removed(v, out);
+    untouch_all(v);
     return result;
+}
+
+static bool is_there(struct mailbox_view *v, const struct row *r)
+{
+    struct stat st;
+    struct buf name = {0};
+    maildir_file_name(&name, v, r);
+    bool there = fstatat(folder_of(v, r), buf_str(&name), &st, AT_SYMLINK_NOFOLLOW) == 0;
+    buf_free(&name);
+    return there;
 }
 
 /* Only the names that inotify gave. 1: a row's file is missing; all must be looked at. */
 static int scan_names(struct mailbox_view *v, struct slice names, struct scan *out)
 {
-    struct pass p = {.v = v, .out = out, .seen = xcalloc(v->n + 1, sizeof(bool))};
+    struct pass p = {.v = v, .out = out};
     bool missing = false;
     struct slice name;
-    for (struct slice rest = names; slice_next(&rest, 0, &name) && name.n > 1;) {
+    p.touched = xreallocarray(NULL, names.n / 2 + 1, sizeof *p.touched);   /* a name has 3 octets */
+    for (struct slice left = names; slice_next(&left, 0, &name) && name.n > 1;) {
         struct stat st;
         const char *file = name.p + 1;
         p.in_new = name.p[0] == '1';
@@ -264,17 +284,13 @@ static int scan_names(struct mailbox_view *v, struct slice names, struct scan *o
                                     AT_SYMLINK_NOFOLLOW) == 0)
             consider(&p, file);
     }
-    for (struct slice rest = names; !missing && slice_next(&rest, 0, &name) && name.n > 1;) {
-        struct stat st;
-        struct buf now = {0};
-        struct row *r = row_by_name(v, maildir_base(name.p + 1));
-        if (!r || p.seen[r - v->v])
-            continue;
-        maildir_file_name(&now, v, r);
-        missing = fstatat(folder_of(v, r), buf_str(&now), &st, AT_SYMLINK_NOFOLLOW) < 0;
-        buf_free(&now);
+    for (struct slice left = names; !missing && slice_next(&left, 0, &name) && name.n > 1;) {
+        const struct row *r = row_by_name(v, maildir_base(name.p + 1));
+        missing = r && !(r->flags & ROW_TOUCHED) && !is_there(v, r);
     }
-    free(p.seen);
+    for (size_t i = 0; i < p.touched_count; i++)
+        row_by_uid(v, p.touched[i])->flags &= ~(uint32_t)ROW_TOUCHED;
+    free(p.touched);
     return missing;
 }
 

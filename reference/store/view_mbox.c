@@ -246,12 +246,6 @@ static void add(struct mailbox_view *v, const struct message *msg, struct scan *
     f->saved = now;
 }
 
-static int by_row(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void report(struct mailbox_view *v, struct scan *out)
 {
     struct mbox_state *m = v->mbox;
@@ -269,7 +263,6 @@ static void report(struct mailbox_view *v, struct scan *out)
         if (!there[i])
             scan_note_removed(out, (uint32_t)i);
     }
-    qsort(out->removed, out->removed_count, sizeof *out->removed, by_row);
     free(there);
 }
 

@@ -181,7 +181,8 @@ void rows_remove(struct mailbox_view *v, const uint32_t *doomed, size_t n)
         }
     }
     v->n = kept;
-    qsort(v->ghosts, v->ghost_count, sizeof *v->ghosts, by_uid);
+    if (v->ghost_count > 1)
+        qsort(v->ghosts, v->ghost_count, sizeof *v->ghosts, by_uid);
     snapshot_release(v->snapshot);
     v->snapshot = NULL;
     tidy_names(v);

@@ -183,6 +183,7 @@ static int store_all(struct storing *st, struct picked *p)
             st->after[i].name = v->v[p->rows[i]].name;
             v->v[p->rows[i]] = st->after[i];
         }
+        v->flags_modseq = v->box.modseq;
         session_own(st->s, v->box.modseq, &st->own);
         view_wake(v, st->s);
     }

@@ -129,6 +129,8 @@ static int write_added(struct mailbox_view *v, struct scan *scan, bool writer)
 /* The rows in memory follow when all is in the index. */
 static void apply(struct mailbox_view *v, const struct scan *scan, uint32_t first_uid)
 {
+    if (scan->changed_count > 0)
+        v->flags_modseq = v->box.modseq;
     for (size_t i = 0; i < scan->changed_count; i++) {
         const struct found_change *c = &scan->changed[i];
         struct row *old = &v->v[c->row], r = changed_row(v, c);
@@ -326,7 +328,7 @@ void session_update(struct view_session *s, bool allow_expunge, struct view_chan
             s->generation = v->generation;
     }
     out->exists_changed = s->told->n > 0 && s->told->uid[s->told->n - 1] > old_last;
-    if (v->box.modseq != s->told_modseq)
+    if (v->flags_modseq > s->told_modseq)
         list_changed(s, old_last, out);
     s->told_modseq = v->box.modseq;
     s->uidnext_told = v->box.uidnext;
