@@ -54,15 +54,22 @@ static void write_message(struct buf *b, int i)
                        "Content-Transfer-Encoding: base64\n\nAAECAwQFBgcICQoLDA0ODw==\n--b--\n");
 }
 
+/* By way of tmp/, as Maildir wants it, and the folder's owner's. */
 static void write_file(const char *folder, int i, const char *suffix)
 {
     struct buf b = {0};
-    char *path = xasprintf("%s/%d.M%06dP1.bench%s", folder, 1764000000 + i, i, suffix);
+    struct stat owner = {0};
+    char *name = xasprintf("%d.M%06dP1.bench", 1764000000 + i, i);
+    char *tmp = xasprintf("%s/../tmp/%s", folder, name);
+    char *path = xasprintf("%s/%s%s", folder, name, suffix);
     write_message(&b, i);
-    int fd = open(path, O_CREAT | O_WRONLY | O_EXCL, 0600);
-    if (fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len)
+    int fd = open(tmp, O_CREAT | O_WRONLY | O_EXCL, 0600);
+    if (fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len || stat(folder, &owner) < 0 ||
+        fchown(fd, owner.st_uid, owner.st_gid) < 0 || rename(tmp, path) < 0)
         die(73, "%s: %s", path, strerror(errno));
     close(fd);
+    free(name);
+    free(tmp);
     free(path);
     buf_free(&b);
 }
