@@ -4,7 +4,7 @@
 #ifndef RUNNER_AST_H
 #define RUNNER_AST_H
 
-#include "conformance/runner/arena.h"
+#include "base/arena.h"
 #include "conformance/runner/diag.h"
 
 enum verdict { V_PASS, V_INFO, V_WARN, V_FAIL, V_UNSUPPORTED, V_SKIP, V_ERROR, V_COUNT };

@@ -6,7 +6,7 @@
 #ifndef RUNNER_DEVIATIONS_H
 #define RUNNER_DEVIATIONS_H
 
-#include "conformance/runner/arena.h"
+#include "base/arena.h"
 #include "conformance/runner/diag.h"
 
 #include <jansson.h>

@@ -3,7 +3,7 @@
 #ifndef RUNNER_SOURCE_H
 #define RUNNER_SOURCE_H
 
-#include "conformance/runner/arena.h"
+#include "base/arena.h"
 #include "conformance/runner/diag.h"
 
 struct line {

@@ -4,7 +4,7 @@
 #define REFERENCE_IMAPD_SEARCH_H
 
 #include "reference/imapd/session.h"
-#include "reference/message/arena.h"
+#include "base/arena.h"
 #include "reference/message/summary.h"
 #include "reference/store/view.h"
 
@@ -52,7 +52,7 @@ struct search_key {
 struct search_program {
     struct search_key *root;         /* a KEY_AND */
     struct search_key *last_made;
-    struct mime_arena *arena;        /* keys and their text */
+    struct arena arena;             /* keys and their text */
     struct search_key *texts[SEARCH_TEXTS_MAX];
     int texts_count, keys_count;
     size_t longest_text;

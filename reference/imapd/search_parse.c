@@ -78,7 +78,7 @@ static struct search_key *new_key(struct parser *p, enum search_kind kind)
         args_fail(p->a, "fewer search keys");
         return NULL;
     }
-    struct search_key *key = arena_alloc(p->program->arena, sizeof *key);
+    struct search_key *key = arena_alloc(&p->program->arena, sizeof *key);
     key->kind = kind;
     key->made_before = p->program->last_made;
     p->program->last_made = key;
@@ -108,7 +108,7 @@ static bool parse_text(struct parser *p, struct slice *out)
     struct buf utf8 = {0}, folded = {0};
     charset_decode(&utf8, text, p->charset);
     text_fold(&folded, buf_slice(&utf8));
-    *out = arena_copy(p->program->arena, buf_slice(&folded));
+    *out = arena_slice(&p->program->arena, buf_slice(&folded));
     buf_free(&utf8);
     buf_free(&folded);
     return true;
@@ -133,7 +133,7 @@ static bool parse_header(struct parser *p, struct search_key *key)
     if (!args_space(p->a) || !args_astring(p->a, &name) || !args_space(p->a) ||
         !parse_text(p, &key->text))
         return false;
-    key->name = arena_copy(p->program->arena, name);
+    key->name = arena_slice(&p->program->arena, name);
     int field = summary_field_of(name);
     if (field >= 0) {
         key->kind = KEY_SUMMARY;
@@ -356,7 +356,7 @@ static bool parse_keys(struct parser *p, const char **no)
 
 bool search_parse(struct session *s, struct args *a, struct search_program *out, const char **no)
 {
-    *out = (struct search_program){.arena = arena_new()};
+    *out = (struct search_program){0};
     struct parser p = {.s = s, .a = a, .program = out};
     *no = NULL;
     if (args_keyword(a, "CHARSET")) {
@@ -372,7 +372,7 @@ bool search_parse(struct session *s, struct args *a, struct search_program *out,
 bool search_parse_with_charset(struct session *s, struct args *a, struct search_program *out,
                                const char **no)
 {
-    *out = (struct search_program){.arena = arena_new()};
+    *out = (struct search_program){0};
     struct parser p = {.s = s, .a = a, .program = out};
     *no = NULL;
     if (!args_astring(a, &p.charset) || !args_space(a))
@@ -384,6 +384,6 @@ void search_free(struct search_program *p)
 {
     for (struct search_key *key = p->last_made; key; key = key->made_before)
         uid_set_free(&key->set);
-    arena_free(p->arena);
+    arena_free(&p->arena);
     *p = (struct search_program){0};
 }

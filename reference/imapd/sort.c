@@ -45,7 +45,7 @@ struct sorter {
     struct search_result found;      /* in the order of the mailbox */
     struct value *values;            /* criteria of them a message */
     size_t values_room;
-    struct mime_arena *arena;        /* of the texts */
+    struct arena arena;             /* of the texts */
     bool summaries;
 };
 
@@ -111,7 +111,7 @@ static struct value value_of(struct sorter *t, const struct criterion *by,
     case BY_TEXT:
         v.text = hit->summary->field[by->field];
         v.prefix = prefix_of(v.text);
-        v.text = v.text.n > 8 ? arena_copy(t->arena, slice_sub(v.text, 8, v.text.n))
+        v.text = v.text.n > 8 ? arena_slice(&t->arena, slice_sub(v.text, 8, v.text.n))
                               : slice_of(NULL, 0);
         break;
     }
@@ -172,7 +172,7 @@ static void sort(struct sorter *t, struct search_result *out)
 
 void imap_sort(struct session *s, struct args *a)
 {
-    struct sorter t = {.s = s, .arena = arena_new()};
+    struct sorter t = {.s = s};
     struct search_program program = {0};
     struct search_result sorted = {0};
     const char *no = NULL;
@@ -200,6 +200,6 @@ void imap_sort(struct session *s, struct args *a)
     search_result_free(&sorted);
     search_result_free(&t.found);
     search_free(&program);
-    arena_free(t.arena);
+    arena_free(&t.arena);
     free(t.values);
 }

@@ -4,7 +4,7 @@
 #define REFERENCE_IMAPD_THREAD_INTERNAL_H
 
 #include "reference/imapd/thread.h"
-#include "reference/message/arena.h"
+#include "base/arena.h"
 
 struct node {
     uint32_t number;             /* 0: a dummy, known from references only */
@@ -32,7 +32,7 @@ struct node **node_table_find(struct node_table *t, struct slice key);
 void node_table_added(struct node_table *t);
 
 struct thread_tree {
-    struct mime_arena *arena;
+    struct arena arena;
     struct node **nodes;         /* all, in order of creation */
     size_t count, room;
     uint32_t messages;

@@ -45,7 +45,7 @@ static struct node *node_of(struct thread_tree *t, struct slice id)
     if (*place || t->count >= NODES_MAX)
         return *place;
     *place = thread_new_node(t);
-    (*place)->id = arena_copy(t->arena, id);
+    (*place)->id = arena_slice(&t->arena, id);
     struct node *n = *place;
     node_table_added(&t->ids);
     return n;
@@ -90,7 +90,7 @@ void thread_add(struct thread_tree *t, uint32_t number, int64_t date, const stru
     n->place = ++t->messages;
     n->date = date;
     n->reply = summary->reply;
-    n->subject = arena_copy(t->arena, summary->field[SUMMARY_BASE_SUBJECT]);
+    n->subject = arena_slice(&t->arena, summary->field[SUMMARY_BASE_SUBJECT]);
 
     struct node *last = link_references(t, summary->field[SUMMARY_REFERENCES], false, &scratch);
     if (!last)

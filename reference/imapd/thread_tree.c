@@ -59,13 +59,13 @@ void node_table_added(struct node_table *t) { t->count++; }
 struct thread_tree *thread_new(void)
 {
     struct thread_tree *t = xcalloc(1, sizeof *t);
-    t->arena = arena_new();
+    t->arena = (struct arena){0};
     return t;
 }
 
 void thread_free(struct thread_tree *t)
 {
-    arena_free(t->arena);
+    arena_free(&t->arena);
     free(t->nodes);
     free(t->roots);
     free(t->ids.slots);
@@ -78,7 +78,7 @@ struct node *thread_new_node(struct thread_tree *t)
         t->room = t->room ? 2 * t->room : 256;
         t->nodes = xreallocarray(t->nodes, t->room, sizeof *t->nodes);
     }
-    struct node *n = arena_alloc(t->arena, sizeof *n);
+    struct node *n = arena_alloc(&t->arena, sizeof *n);
     t->nodes[t->count++] = n;
     return n;
 }

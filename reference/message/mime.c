@@ -5,7 +5,7 @@
 #include "reference/message/mime.h"
 
 #include "base/mem.h"
-#include "reference/message/arena.h"
+#include "base/arena.h"
 #include "reference/message/mime_internal.h"
 
 #include <stdlib.h>
@@ -59,7 +59,7 @@ static void extent_end(struct mime_extent *e, const struct place *at)
 /* A new part inside `parent` (NULL: the message); its header begins here. */
 static void part_begin(struct mime_parser *p, struct mime_part *parent)
 {
-    struct mime_part *part = arena_alloc(p->message->arena, sizeof *part);
+    struct mime_part *part = arena_alloc(&p->message->arena, sizeof *part);
     part->parent = parent;
     if (parent) {
         if (parent->child)
@@ -89,14 +89,14 @@ static int depth_of(const struct mime_part *part)
 static void header_end(struct mime_parser *p, size_t text)
 {
     struct mime_part *part = p->part;
-    part->header_text = arena_copy(p->message->arena, slice_of(p->header.data, text));
+    part->header_text = arena_slice(&p->message->arena, slice_of(p->header.data, text));
     p->header_kept += text;
     extent_end(&part->header, &p->at);
     extent_begin(&part->body, &p->at);
     p->in_header = false;
 
     struct slice boundary = slice_of(NULL, 0);
-    mime_read_fields(part, p->message->arena, &boundary);
+    mime_read_fields(part, &p->message->arena, &boundary);
     bool room = depth_of(part) < MIME_DEPTH_MAX && p->parts < MIME_PARTS_MAX;
     if (mime_is_type(part, "multipart", NULL)) {
         if (room && boundary.n > 0 && boundary.n <= MIME_BOUNDARY_MAX) {
@@ -321,7 +321,7 @@ struct mime_parser *mime_parser_new(void)
 {
     struct mime_parser *p = xcalloc(1, sizeof *p);
     p->message = xcalloc(1, sizeof *p->message);
-    p->message->arena = arena_new();
+    p->message->arena = (struct arena){0};
     part_begin(p, NULL);
     p->message->root = p->part;
     return p;
@@ -360,6 +360,6 @@ void mime_message_free(struct mime_message *m)
 {
     if (!m)
         return;
-    arena_free(m->arena);
+    arena_free(&m->arena);
     free(m);
 }

@@ -11,6 +11,7 @@
 #ifndef REFERENCE_MIME_H
 #define REFERENCE_MIME_H
 
+#include "base/arena.h"
 #include "reference/message/header.h"
 
 enum {
@@ -53,7 +54,7 @@ struct mime_part {
 struct mime_message {
     struct mime_part *root;          /* the message itself: its header is the message's header */
     uint64_t size, raw_size;         /* wire octets, pushed octets */
-    struct mime_arena *arena;        /* internal: memory of parts and header text */
+    struct arena arena;             /* internal: memory of parts and header text */
 };
 
 struct mime_parser;

@@ -85,7 +85,7 @@ static bool read_type(struct mime_part *part, struct slice *parameters)
     return true;
 }
 
-static void read_boundary(struct slice parameters, struct mime_arena *arena, struct slice *boundary)
+static void read_boundary(struct slice parameters, struct arena *arena, struct slice *boundary)
 {
     struct mime_parameters list;
     mime_parameters_parse(&list, parameters);
@@ -93,11 +93,11 @@ static void read_boundary(struct slice parameters, struct mime_arena *arena, str
     while (text.n > 0 && text.p[text.n - 1] == ' ')    /* RFC 2046 5.1.1: it cannot end so */
         text.n--;
     if (text.n > 0)
-        *boundary = arena_copy(arena, text);
+        *boundary = arena_slice(arena, text);
     mime_parameters_free(&list);
 }
 
-void mime_read_fields(struct mime_part *part, struct mime_arena *arena, struct slice *boundary)
+void mime_read_fields(struct mime_part *part, struct arena *arena, struct slice *boundary)
 {
     struct slice rest = part->header_text, parameters = {0};
     struct header_field field;

@@ -2,11 +2,11 @@
 #ifndef REFERENCE_MIME_INTERNAL_H
 #define REFERENCE_MIME_INTERNAL_H
 
-#include "reference/message/arena.h"
+#include "base/arena.h"
 #include "reference/message/mime.h"
 
 /* Reads the Content- fields of part->header_text into the part; *boundary, in the arena, is that of
  * a multipart, p NULL when there is none. part->parent is set. */
-void mime_read_fields(struct mime_part *part, struct mime_arena *arena, struct slice *boundary);
+void mime_read_fields(struct mime_part *part, struct arena *arena, struct slice *boundary);
 
 #endif

@@ -1,4 +1,4 @@
-#include "conformance/runner/arena.h"
+#include "base/arena.h"
 
 #include "base/mem.h"
 
@@ -12,7 +12,7 @@ struct arena_block {
     _Alignas(16) char data[];
 };
 
-enum { BLOCK = 16 * 1024 };
+enum { BLOCK = 4096 - 32 };
 
 void *arena_alloc(struct arena *a, size_t n)
 {

@@ -1,6 +1,6 @@
-/* arena.h - memory that lives as long as a parsed scenario, and is freed at once. */
-#ifndef RUNNER_ARENA_H
-#define RUNNER_ARENA_H
+/* arena.h - memory that is taken piece by piece and freed at once: of a parsed scenario, of a message. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
 
 #include "base/slice.h"
 
