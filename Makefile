@@ -99,9 +99,9 @@ SECONDS_EACH ?= 20
 deps-%:
 	@ci/deps build $(subst -, ,$*)
 
-demo: deps-lab-demo
+demo: deps-lab-demo$(if $(DEFENCE),-defence)
 	@$(MAKE) all
-	@MSG="$(MSG)" KEEP="$(KEEP)" BUILD=$(BUILD) conformance/demo/run
+	@MSG="$(MSG)" KEEP="$(KEEP)" BUILD=$(BUILD) conformance/demo/$(if $(DEFENCE),evening-run,run)
 
 # Release, sanitizers with gcc, fuzzers with clang; warnings are errors in all three.
 test: deps-lab-demo-test
@@ -177,6 +177,7 @@ install: all
 
 help:
 	@echo "make demo          the main job: mail from jerry to tom, with build/demo.html at the end"
+	@echo "                   DEFENCE=1: one evening's visitors, and which defence stops whom"
 	@echo "                   MSG=my.eml sends your message, KEEP=1 leaves the world up"
 	@echo "make test          every test: unit, fuzz seeds, drives"
 	@echo "make all           the programs, in build/bin"

@@ -13,6 +13,9 @@ int follow(const char *dir, const char *host, const char *name, size_t wanted, i
  * to the demo's log that says so, with the path that the Received fields tell. 0 or 1. */
 int compare(const char *dir, const char *sent_path, const char *got_path);
 
+/* Appends a file of the folder `assets`, or ends the program. */
+void page_add_asset(struct buf *b, const char *assets, const char *name);
+
 /* The page of the run, with the style and the script of the folder `assets`. 0 or 1. */
 int page(const char *dir, const char *assets);
 

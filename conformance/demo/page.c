@@ -12,7 +12,7 @@
 
 #define ASSET_MAX ((size_t)1 << 20)
 
-static void add_asset(struct buf *b, const char *assets, const char *name)
+void page_add_asset(struct buf *b, const char *assets, const char *name)
 {
     char *path = xasprintf("%s/%s", assets, name);
     if (buf_read_file(b, path, ASSET_MAX) != 0)
@@ -148,7 +148,7 @@ int page(const char *dir, const char *assets)
     buf_add_str(&b, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                     "<meta name=\"viewport\" content=\"width=device-width\">"
                     "<title>Postroad: from jerry to tom</title>\n<style>\n");
-    add_asset(&b, assets, "page.css");
+    page_add_asset(&b, assets, "page.css");
     buf_add_str(&b, "</style></head>\n<body><header><h1>From jerry to tom</h1><p class=\"when\">");
     buf_add_rfc5322_date(&b, s.begin);
     buf_add_str(&b, "</p>");
@@ -162,7 +162,7 @@ int page(const char *dir, const char *assets)
     buf_add_str(&b, "<div class=\"diagram\">\n");
     diagram_add(&b, &s);
     buf_add_str(&b, "</div></main>\n<script>\n");
-    add_asset(&b, assets, "page.js");
+    page_add_asset(&b, assets, "page.js");
     buf_add_str(&b, "</script></body></html>\n");
     bool good = fwrite(b.data, 1, b.len, stdout) == b.len && fflush(stdout) == 0;
     buf_free(&b);

@@ -12,6 +12,11 @@ static void add_why(struct finding *f, const char *what, const char *text)
     buf_printf(&f->why, "%s%s %s", f->why.len ? "; " : "", what, text);
 }
 
+static void add_sentence(struct finding *f, const char *text)
+{
+    buf_printf(&f->why, "%s%s", f->why.len ? "; " : "", text);
+}
+
 /* --- access lists ---------------------------------------------------------------------------- */
 
 /* False when what the condition is about is not known. */
@@ -52,7 +57,7 @@ static enum holds in_lists(struct policy_session *s, const struct rule *r, enum 
     if (!subject_of(s, c, &subject)) {
         bool unsure_name = c == ON_CLIENT_NAME && s->reverse.status == REVERSE_TEMPORARY;
         if (unsure_name)
-            add_why(f, condition_name(c), s->reverse.why);
+            add_sentence(f, s->reverse.why);
         return unsure_name ? HOLDS_UNKNOWN : HOLDS_NO;
     }
     for (size_t i = 0; i < r->on[c].n; i++) {
@@ -113,12 +118,12 @@ static enum holds reverse_is(struct policy_session *s, const struct rule *r, str
         const struct test *t = &r->on[ON_REVERSE].v[i];
         if ((strcmp(t->text, reverse_word(v->status)) == 0) == t->negated)
             continue;
-        add_why(f, "reverse", v->why);
+        add_sentence(f, v->why);
         f->temporary = v->status == REVERSE_TEMPORARY;
         return HOLDS_YES;
     }
     if (v->status == REVERSE_TEMPORARY)
-        add_why(f, "reverse", v->why);
+        add_sentence(f, v->why);
     return v->status == REVERSE_TEMPORARY ? HOLDS_UNKNOWN : HOLDS_NO;
 }
 
@@ -126,10 +131,13 @@ static enum holds helo_is(struct policy_session *s, const struct rule *r, struct
 {
     static const char *const words[] = {"unqualified", "literal", "wrong-literal", "ours",
                                         "unknown", "differs"};
-    bool unsure = false;
+    bool unsure = false, asks_dns = false;
     if (!s->helo)
         return HOLDS_NO;
-    unsigned bits = fact_helo(s, &unsure);
+    for (size_t i = 0; i < r->on[ON_HELO_CHECK].n; i++)
+        asks_dns |= strcmp(r->on[ON_HELO_CHECK].v[i].text, "unknown") == 0 ||
+                    strcmp(r->on[ON_HELO_CHECK].v[i].text, "differs") == 0;
+    unsigned bits = fact_helo(s, asks_dns, &unsure);
     for (size_t i = 0; i < r->on[ON_HELO_CHECK].n; i++)
         for (unsigned w = 0; w < sizeof words / sizeof *words; w++) {
             const struct test *t = &r->on[ON_HELO_CHECK].v[i];

@@ -56,27 +56,34 @@ static unsigned look_up_helo(struct policy_session *s, bool *unsure)
     return trouble ? 0 : bits;
 }
 
-static unsigned examine_helo(struct policy_session *s, bool *unsure)
+/* What the name itself shows; *done: there is nothing to ask the DNS. */
+static unsigned examine_helo(struct policy_session *s, bool *done)
 {
     struct slice helo = slice_str(s->helo);
     struct netaddr literal;
     const struct config *c = s->policy->config;
+    *done = true;
     if (address_literal_parse(helo, &literal))
         return LITERAL | (netaddr_same_host(&literal, s->client) ? 0 : WRONG_LITERAL);
     if (slice_ieq_str(helo, c->hostname) || config_is_local(c, helo))
         return OURS;
     if (slice_index(helo, '.') < 0)
         return UNQUALIFIED | UNKNOWN | DIFFERS;
-    return look_up_helo(s, unsure);
+    *done = false;
+    return 0;
 }
 
-unsigned fact_helo(struct policy_session *s, bool *unsure)
+unsigned fact_helo(struct policy_session *s, bool dns, bool *unsure)
 {
     if (!s->helo_of || strcmp(s->helo_of, s->helo) != 0) {
         free(s->helo_of);
         s->helo_of = xstrdup(s->helo);
         s->helo_unsure = false;
-        s->helo_bits = examine_helo(s, &s->helo_unsure);
+        s->helo_bits = examine_helo(s, &s->helo_asked);
+    }
+    if (dns && !s->helo_asked) {
+        s->helo_bits = look_up_helo(s, &s->helo_unsure);
+        s->helo_asked = true;
     }
     *unsure = s->helo_unsure;
     return s->helo_bits;

@@ -43,7 +43,7 @@ struct policy_session {
     bool reverse_known;
     unsigned helo_bits;          /* of helo_of: bit i is word i of ON_HELO_CHECK */
     char *helo_of;
-    bool helo_unsure;
+    bool helo_asked, helo_unsure; /* the DNS was asked about it; in vain */
     struct dnsbl_answer *lists[DNSBL_SUBJECTS];
     char *lists_of[DNSBL_SUBJECTS];
 
@@ -86,8 +86,9 @@ enum holds condition_greylist(struct policy_session *s, struct finding *f);
 
 /* Facts, found out once: facts.c. */
 const struct reverse *fact_reverse(struct policy_session *s);
-/* The words of ON_HELO_CHECK that are true, as bits; *unsure: some could not be told. */
-unsigned fact_helo(struct policy_session *s, bool *unsure);
+/* The words of ON_HELO_CHECK that are true, as bits; *unsure: some could not be told. Without
+ * `dns` only those that the name itself shows. */
+unsigned fact_helo(struct policy_session *s, bool dns, bool *unsure);
 /* The answers of all lists about one subject; NULL when there is nothing to ask about. */
 const struct dnsbl_answer *fact_lists(struct policy_session *s, enum dnsbl_subject subject);
 
