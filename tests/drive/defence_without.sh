@@ -15,6 +15,9 @@ lab dns "$D" add '23.100.51.198.bl.test 1 A 127.0.0.2'
 cp mail/postroad.conf whole.conf
 $AS postroad serve -c "$D/mail/postroad.conf"
 
+# How many smtpd processes, each with an older configuration, have ended.
+ended() { grep '"master.role-stopped"' mail/events.jsonl | grep -c '"smtpd"' || true; }
+
 n=0
 # without PATTERN RULE CLIENT HELO FROM TO MESSAGE [early|submission]: with everything RULE stops it;
 # without what PATTERN finds in the configuration (a range of sed) nothing does.
@@ -23,9 +26,9 @@ without() {
     shift 2
     sed "$pattern" whole.conf >mail/postroad.conf
     n=$((n + 1))
-    seen=$(grep -c '"master.reloaded"' mail/events.jsonl || true)
+    seen=$(ended)
     $AS postroad reload -c "$D/mail/postroad.conf" >/dev/null
-    while [ "$(grep -c '"master.reloaded"' mail/events.jsonl || true)" = "$seen" ]; do sleep 0.02; done
+    while [ "$(ended)" = "$seen" ]; do sleep 0.01; done
     demo-page visit "$D" "without $rule" "$WANT" "$@" || true
 }
 
@@ -50,7 +53,7 @@ all() {
 echo "== first"
 WANT=newcomer
 all
-sleep 1.1
+sleep 0.6
 echo "== then"
 WANT=mailbox
 all
