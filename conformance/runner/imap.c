@@ -57,7 +57,8 @@ static bool read_quoted(struct reader *r, struct imap_node *list)
 /* {n} CRLF and n octets; "~{n}" is a literal8 (RFC 9051 4.3) */
 static bool read_literal(struct reader *r, struct imap_node *list)
 {
-    r->p += *r->p == '~' ? 2 : 1;
+    bool binary = *r->p == '~';
+    r->p += binary ? 2 : 1;
     const char *digits = r->p;
     while (r->p < r->end && *r->p >= '0' && *r->p <= '9')
         r->p++;
@@ -68,7 +69,7 @@ static bool read_literal(struct reader *r, struct imap_node *list)
     r->p += 3;
     if ((uint64_t)(r->end - r->p) < n)
         return fail(r, "a literal shorter than it says");
-    add(r, list, IMAP_STRING, arena_slice(r->arena, slice_of(r->p, n)));
+    add(r, list, IMAP_STRING, arena_slice(r->arena, slice_of(r->p, n)))->binary = binary;
     r->p += n;
     return true;
 }
@@ -168,6 +169,12 @@ static bool read_group(struct reader *r, struct imap_node *list, enum imap_kind 
 
 static bool read_item(struct reader *r, struct imap_node *list, char close)
 {
+    if (r->pattern && *r->p == '~' && r->p + 1 < r->end && (r->p[1] == '/' || r->p[1] == '"')) {
+        r->p++;
+        bool ok = read_item(r, list, close);
+        list->items[list->count - 1].binary = ok;
+        return ok;
+    }
     if (r->pattern) {
         int special = read_special(r, list);
         if (special)

@@ -5,6 +5,7 @@
  *   $name           binds or compares one item     *    one item, whatever it is
  *   ...             any further items              {A B} a list with at least these, in any order
  *   /expression/    an atom or string that matches
+ *   ~"text" ~/expression/   a literal8 (RFC 3516)
  */
 #ifndef RUNNER_IMAP_H
 #define RUNNER_IMAP_H
@@ -21,6 +22,7 @@ struct imap_node {
     enum imap_kind kind;
     struct slice bytes;            /* atom, string, text; name of a variable; expression */
     enum var_type type;
+    bool binary;                   /* came as a literal8; in a pattern: must have */
     struct imap_node *items;
     size_t count;
 };

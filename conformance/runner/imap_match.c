@@ -46,6 +46,8 @@ static bool match_set(const struct imap_node *set, const struct imap_node *list,
 
 static bool match_one(const struct imap_node *p, const struct imap_node *d, struct env *env)
 {
+    if (p->binary && !d->binary)
+        return false;
     switch (p->kind) {
     case IMAP_ANY:
         return true;

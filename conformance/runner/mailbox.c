@@ -39,6 +39,32 @@ static void with_crlf(struct slice s, struct buf *out)
     }
 }
 
+static void read_file(const char *path, struct mail **v, size_t *n)
+{
+    struct buf raw = {0}, message = {0};
+    if (buf_read_file(&raw, path, MAIL_MAX) == 0) {
+        with_crlf(buf_slice(&raw), &message);
+        add(v, n, &message);
+    }
+    buf_free(&raw);
+    buf_free(&message);
+}
+
+/* One file a message, named by a number, as MH and Cyrus have it. */
+static void read_mh(const char *path, struct mail **v, size_t *n)
+{
+    struct file_list files = {0};
+    list_files(&files, path, "");
+    for (size_t i = 0; i < files.n; i++) {
+        const char *name = strrchr(files.v[i], '/') + 1;
+        size_t digits = strspn(name, "0123456789");
+        bool here = (size_t)(name - files.v[i]) == strlen(path) + 1;     /* not in a folder below */
+        if (here && digits && (!name[digits] || strcmp(name + digits, ".") == 0))
+            read_file(files.v[i], v, n);
+    }
+    file_list_free(&files);
+}
+
 static void read_maildir(const char *path, struct mail **v, size_t *n)
 {
     static const char *const folders[] = {"cur", "new"};
@@ -46,14 +72,8 @@ static void read_maildir(const char *path, struct mail **v, size_t *n)
         char *folder = xasprintf("%s/%s", path, folders[f]);
         struct file_list files = {0};
         list_files(&files, folder, "");
-        for (size_t i = 0; i < files.n; i++) {
-            struct buf raw = {0}, message = {0};
-            if (buf_read_file(&raw, files.v[i], MAIL_MAX) == 0) {
-                with_crlf(buf_slice(&raw), &message);
-                add(v, n, &message);
-            }
-            buf_free(&raw);
-        }
+        for (size_t i = 0; i < files.n; i++)
+            read_file(files.v[i], v, n);
         file_list_free(&files);
         free(folder);
     }
@@ -205,15 +225,18 @@ static bool read_any(struct world_up *w, const char *user, struct mail **v, size
     const char *how = profile && profile->mailbox ? profile->mailbox : "";
     if (strcmp(how, "pop3") == 0)
         return read_pop3(w, user, false, v, n, error);
-    bool maildir = strncmp(how, "maildir:", 8) == 0;
-    if (!maildir && strncmp(how, "mbox:", 5) != 0) {
+    bool maildir = slice_starts(slice_str(how), SLICE("maildir:"));
+    bool mh = slice_starts(slice_str(how), SLICE("mh:"));
+    if (!maildir && !mh && !slice_starts(slice_str(how), SLICE("mbox:"))) {
         buf_add_str(error, "target.conf does not say how mailboxes are read (mailbox = ...)");
         return false;
     }
-    char *path = place(w, how + (maildir ? 8 : 5), user);
+    char *path = place(w, strchr(how, ':') + 1, user);
     bool ok = true;
     if (maildir)
         read_maildir(path, v, n);
+    else if (mh)
+        read_mh(path, v, n);
     else
         ok = read_mbox(path, v, n, error);
     free(path);

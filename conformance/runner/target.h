@@ -23,7 +23,7 @@ struct target {
     const char *root;              /* absolute: conformance/ */
     const char *address, *address6;
     const char *hostname;
-    const char *mailbox;           /* "pop3", "imap", "maildir:PATH/%u", "mbox:PATH/%u" */
+    const char *mailbox;           /* "pop3", "imap", "maildir:PATH/%u", "mbox:...", "mh:..." */
     bool lab;                      /* false: the user's own server */
     struct target_service *services;
     size_t service_count;

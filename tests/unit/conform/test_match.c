@@ -143,6 +143,8 @@ Test(imap, data)
     cr_assert_not(imap("a1 OK [READ-WRITE]", SLICE("a1 OK done"), &env));
     cr_assert_not(imap("a1 OK", SLICE("a2 OK done"), &env));
     cr_assert(imap("* CAPABILITY ... B ...", SLICE("* CAPABILITY A B"), &env));
+    cr_assert(imap("* 1 FETCH {BINARY[1] ~/^a/}", SLICE("* 1 FETCH (BINARY[1] ~{2}\r\nab)"), &env));
+    cr_assert_not(imap("* 1 FETCH {BINARY[1] ~/^a/}", SLICE("* 1 FETCH (BINARY[1] {2}\r\nab)"), &env));
     cr_assert(imap("* SEARCH ... 7", SLICE("* SEARCH 7 1 7"), &env));
     cr_assert_not(imap("* CAPABILITY ... B ...", SLICE("* CAPABILITY A BC C"), &env));
     cr_assert(imap("+", SLICE("+ go on"), &env));

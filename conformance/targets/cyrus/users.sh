@@ -1,0 +1,1 @@
+NEW_USERS="cyrus:7211"
