@@ -140,7 +140,7 @@ bench-imap: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/usage $(BUILD)/bin/imap-client
 	@BUILD=$(BUILD) tests/bench/imap
 
-# The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot, exim; ONLY="mx rfc5321/4.5"
+# The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot, exim, cyrus; ONLY="mx rfc5321/4.5"
 # chooses; ARGS adds options of conform(1).
 TARGET ?= reference
 conformance: deps-lab

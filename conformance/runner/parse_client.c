@@ -211,6 +211,8 @@ static void parse_named(struct parser *p, struct cursor *c, struct step *step, i
         step->kind = STEP_HALF_CLOSE;
     else if (lex_accept(c, "reconnect"))
         step->kind = STEP_RECONNECT;
+    else if (lex_accept(c, "deflate"))
+        step->kind = STEP_DEFLATE;
     else if (lex_accept(c, "barrier"))
         step->kind = STEP_BARRIER, step->name = lex_word(c, "the name of the barrier");
     else if (lex_accept(c, "handshake") || lex_accept(c, "starttls")) {
@@ -239,7 +241,7 @@ static void parse_named(struct parser *p, struct cursor *c, struct step *step, i
         return;
     } else {
         lex_error(c, "\"%s\" is no step; known are C: C> S: flush pause close reset half-close "
-                  "reconnect handshake starttls login auth send append repeat barrier", lex_peek(c));
+                  "reconnect handshake starttls deflate login auth send append repeat barrier", lex_peek(c));
     }
     lex_end(c);
 }

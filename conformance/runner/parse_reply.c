@@ -145,6 +145,22 @@ static void line_alt(struct cursor *c, struct alt *alt, bool imap)
     c->p = end;
 }
 
+/* The ] that closes a response code: not one in a string or an expression. */
+static size_t code_end(const char *p)
+{
+    char quote = 0;
+    size_t i = 0;
+    for (; p[i] && (quote || p[i] != ']'); i++) {
+        if (quote && p[i] == '\\' && p[i + 1])
+            i++;
+        else if (quote)
+            quote = p[i] == quote ? 0 : quote;
+        else if (p[i] == '"' || (p[i] == '/' && strchr(" (", p[i - 1])))
+            quote = p[i];
+    }
+    return i;
+}
+
 /* "* 3 EXISTS", "+", "a1 OK", "a1 NO|BAD" */
 static void imap_alt(struct cursor *c, struct alt *alt)
 {
@@ -163,7 +179,7 @@ static void imap_alt(struct cursor *c, struct alt *alt)
     }
     lex_blanks(c);
     if (*c->p == '[') {
-        size_t n = strcspn(c->p, "]");
+        size_t n = code_end(c->p);
         if (!c->p[n]) {
             lex_error(c, "this [ is not closed");
             return;

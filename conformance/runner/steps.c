@@ -98,6 +98,9 @@ static bool one(struct actor *a, const struct step *step)
     case STEP_HANDSHAKE:
     case STEP_STARTTLS:
         return actor_handshake(a, step);
+    case STEP_DEFLATE:
+        run_note(a->run, a->name, "deflates from here on");
+        return !a->stream || stream_start_deflate(a->stream) == IO_OK;
     case STEP_LOGIN:
         return actor_login(a, step);
     case STEP_AUTH:
