@@ -140,11 +140,17 @@ static int compare_text(struct slice a, struct slice b)
     return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
+/* What is moved about: most comparisons need no more than the first prefix. */
+struct item { uint64_t prefix; size_t index; };
+
 /* RFC 5256 3: message numbers decide where nothing else does, REVERSE or not. */
 static int compare(const void *left, const void *right, void *arg)
 {
     const struct sorter *t = arg;
-    uint32_t i = *(const uint32_t *)left, k = *(const uint32_t *)right;
+    const struct item *x = left, *y = right;
+    if (x->prefix != y->prefix)
+        return x->prefix < y->prefix ? -1 : 1;
+    size_t i = x->index, k = y->index;
     const struct value *a = &t->values[i * t->criteria], *b = &t->values[k * t->criteria];
     for (size_t c = 0; c < t->criteria; c++) {
         int order = (a[c].prefix > b[c].prefix) - (a[c].prefix < b[c].prefix);
@@ -159,15 +165,19 @@ static int compare(const void *left, const void *right, void *arg)
 /* The results in their order. */
 static void sort(struct sorter *t, struct search_result *out)
 {
-    uint32_t *order = xreallocarray(NULL, t->found.count + 1, sizeof *order);
-    for (size_t i = 0; i < t->found.count; i++)
-        order[i] = (uint32_t)i;
-    qsort_r(order, t->found.count, sizeof *order, compare, t);
+    struct item *items = xreallocarray(NULL, t->found.count + 1, sizeof *items);
+    for (size_t i = 0; i < t->found.count; i++) {
+        uint64_t prefix = t->values[i * t->criteria].prefix;
+        items[i] = (struct item){t->by[0].reverse ? ~prefix : prefix, i};
+    }
+    qsort_r(items, t->found.count, sizeof *items, compare, t);
     out->with_modseq = t->found.with_modseq;
-    for (size_t i = 0; i < t->found.count; i++)
-        search_result_add(out, t->found.numbers[order[i]], t->found.uids[order[i]],
-                          t->found.with_modseq ? t->found.modseqs[order[i]] : 0);
-    free(order);
+    for (size_t i = 0; i < t->found.count; i++) {
+        size_t k = items[i].index;
+        search_result_add(out, t->found.numbers[k], t->found.uids[k],
+                          t->found.with_modseq ? t->found.modseqs[k] : 0);
+    }
+    free(items);
 }
 
 void imap_sort(struct session *s, struct args *a)

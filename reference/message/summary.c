@@ -159,8 +159,13 @@ static uint64_t read_number(const char *p, int octets)
 
 static bool read_field(struct slice *rest, struct slice *out)
 {
-    uint64_t n = 0;
     size_t i = 0;
+    if (rest->n > 0 && rest->p[0] == 0) {            /* not there: the most frequent */
+        *out = slice_of(NULL, 0);
+        *rest = slice_of(rest->p + 1, rest->n - 1);
+        return true;
+    }
+    uint64_t n = 0;
     for (int shift = 0; i < rest->n && shift < 35; shift += 7) {
         unsigned char c = (unsigned char)rest->p[i++];
         n |= (uint64_t)(c & 0x7f) << shift;
@@ -170,7 +175,8 @@ static bool read_field(struct slice *rest, struct slice *out)
     if (i == 0 || n > rest->n - i + 1)
         return false;
     *out = n > 0 ? slice_of(rest->p + i, n - 1) : slice_of(NULL, 0);
-    *rest = slice_sub(*rest, i + (n > 0 ? n - 1 : 0), rest->n);
+    i += n > 0 ? n - 1 : 0;
+    *rest = slice_of(rest->p + i, rest->n - i);
     return true;
 }
 
