@@ -2,6 +2,7 @@
 #include "reference/imapd/fetch.h"
 
 #include "base/mem.h"
+#include "reference/message/summary.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -68,6 +69,18 @@ static void add_plain_items(struct fetching *g, const struct view_message *v, bo
     }
 }
 
+/* The envelope, and with it what searches and sorts of the same header will want. */
+static void make_envelope(struct session *s, uint32_t uid, struct slice header, struct buf *made)
+{
+    struct envelope e;
+    struct buf summary = {0};
+    envelope_read(&e, header);
+    envelope_write(made, &e);
+    summary_make(&summary, header);
+    view_cache_put(s->view, uid, CACHE_FIELDS, buf_slice(&summary));
+    buf_free(&summary);
+}
+
 /* An item that is kept ready in the index, or made now and kept from then on. */
 static void add_cached(struct fetching *g, struct fetch_message *m, const struct cached *cached,
                        enum cache_kind kind, const char *name)
@@ -79,15 +92,13 @@ static void add_cached(struct fetching *g, struct fetch_message *m, const struct
             kind == CACHE_ENVELOPE ? fetch_header(m) : fetch_whole(m);
         if (!message)
             return;
-        if (kind == CACHE_ENVELOPE) {
-            struct envelope e;
-            envelope_read(&e, message->root->header_text);
-            envelope_write(&made, &e);
-        } else {
+        uint32_t uid = view_uid(g->s->view, m->seq);
+        if (kind == CACHE_ENVELOPE)
+            make_envelope(g->s, uid, message->root->header_text, &made);
+        else
             bodystructure_write(&made, message->root, kind == CACHE_BODYSTRUCTURE);
-        }
         text = buf_slice(&made);
-        view_cache_put(g->s->view, view_uid(g->s->view, m->seq), kind, text);
+        view_cache_put(g->s->view, uid, kind, text);
     }
     buf_printf(&g->out, "%s ", name);
     buf_add_slice(&g->out, text);
