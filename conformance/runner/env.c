@@ -151,8 +151,9 @@ bool regex_check(struct slice expression, char reason[128], size_t *offset)
     return re != NULL;
 }
 
-/* Puts the named groups of a match into the environment. */
-static void bind_groups(const pcre2_code *re, pcre2_match_data *match, struct slice line,
+/* Puts the named groups of a match into the environment. False, with nothing changed, when one of
+ * them has a value already and matched something else. */
+static bool bind_groups(const pcre2_code *re, pcre2_match_data *match, struct slice line,
                         struct env *e)
 {
     uint32_t count = 0, size = 0;
@@ -161,14 +162,22 @@ static void bind_groups(const pcre2_code *re, pcre2_match_data *match, struct sl
     pcre2_pattern_info(re, PCRE2_INFO_NAMEENTRYSIZE, &size);
     pcre2_pattern_info(re, PCRE2_INFO_NAMETABLE, &table);
     const PCRE2_SIZE *groups = pcre2_get_ovector_pointer(match);
+    size_t before = env_mark(e);
     for (uint32_t i = 0; i < count; i++) {
         PCRE2_SPTR entry = table + (size_t)i * size;
         int group = entry[0] * 256 + entry[1];
         if (groups[2 * group] == PCRE2_UNSET)
             continue;
-        env_set(e, slice_str((const char *)entry + 2),
-                slice_sub(line, groups[2 * group], groups[2 * group + 1]));
+        struct slice name = slice_str((const char *)entry + 2), bound;
+        struct slice came = slice_sub(line, groups[2 * group], groups[2 * group + 1]);
+        if (!env_get(e, name, &bound)) {
+            env_set(e, name, came);
+        } else if (!slice_eq(bound, came)) {
+            env_forget(e, before);
+            return false;
+        }
     }
+    return true;
 }
 
 bool pattern_match(const struct pattern *p, struct slice line, struct env *e)
@@ -187,10 +196,9 @@ bool pattern_match(const struct pattern *p, struct slice line, struct env *e)
     pcre2_set_match_limit(context, MATCH_LIMIT);
     pcre2_set_depth_limit(context, DEPTH_LIMIT);
     int result = pcre2_match(re, (PCRE2_SPTR)(line.p ? line.p : ""), line.n, 0, 0, match, context);
-    if (result > 0)
-        bind_groups(re, match, line, e);
+    bool matched = result > 0 && bind_groups(re, match, line, e);
     pcre2_match_context_free(context);
     pcre2_match_data_free(match);
     pcre2_code_free(re);
-    return result > 0;
+    return matched;
 }

@@ -87,6 +87,9 @@ Test(match, captures)
     struct env env = {0};
     struct slice v;
     cr_assert(answers("smtp", "250 /queued as (?<qid>\\S+)/", SLICE("250 queued as A1.\r\n"), &env, NULL));
+    cr_assert(answers("smtp", "250 /queued as (?<qid>\\S+)/", SLICE("250 queued as A1.\r\n"), &env, NULL));
+    cr_assert_not(answers("smtp", "250 /queued as (?<qid>\\S+)/", SLICE("250 queued as B2.\r\n"), &env, NULL),
+                  "a group whose name has a value is compared");
     cr_assert(env_get(&env, SLICE("qid"), &v));
     cr_assert(slice_eq_str(v, "A1."));
     env_set(&env, SLICE("x"), SLICE("a+b"));
