@@ -20,7 +20,10 @@ FAULTS = {
     "no-second-exchanger": "mx/fallback#greets-421", "goes-on-after-5xx": "mx/permanent-refusal",
     "ignores-5xx": "mx/permanent-refusal", "gives-up-at-4xx": "mx/retry", "no-implicit-mx": "mx/implicit",
     "any-password": "pop3/login", "wrong-size": "pop3/basics", "drops-last-line": "smtp/dot-transparency",
-    "stays-open": "smtp/greeting", "delivers-twice": "pop3/basics", "loses-mail": "smtp/dot-transparency"}
+    "stays-open": "smtp/greeting", "delivers-twice": "pop3/basics", "loses-mail": "smtp/dot-transparency",
+    "no-received": "smtp/received-for", "rset-keeps": "smtp/rset", "bounces-to-from": "relay/null-sender",
+    "no-bounce": "relay/bounce#at-rcpt", "relay-no-stuffing": "relay/clean-output#dots.eml",
+    "second-session": "pop3/locked-out", "loops": "relay/loop", "long-lines-cut": "smtp/long-lines#body"}
 USERS = {"jerry", "tom", "ann", "bob"}
 DOMAINS = {"magedu.test", "second.test"}
 HOST = "mx.magedu.test"
@@ -43,6 +46,8 @@ class Server:
         for _ in range(2 if self.fault == "delivers-twice" else 1):
             folder, name = self.folder(user), f"{time.time_ns()}.{random.getrandbits(32)}.{HOST}"
             content = message.replace(b"\r\n", b"\n")
+            if self.fault == "long-lines-cut":
+                content = re.sub(rb"(?m)^(.{512}).*", rb"\1", content)
             if self.fault == "drops-last-line":
                 content = content[:content.rstrip(b"\n").rfind(b"\n") + 1]
             with open(os.path.join(folder, "tmp", name), "wb") as f:
@@ -108,7 +113,13 @@ class Server:
                 content = self.content(f)
                 if content is None:
                     return
+                if content.count(b"Received:") > 100 and self.fault != "loops":
+                    say("554 5.4.6 going in a circle")
+                    sender, to = None, []
+                    continue
                 stamp = f"Received: from [{peer}] by {HOST}; Tue, 24 Nov 2026 10:00:00 +0000\r\n".encode()
+                if self.fault == "no-received":
+                    stamp = b""
                 for address, user in to:
                     if user is None:
                         self.outgoing.put((sender, address, stamp + content, 0))
@@ -118,7 +129,7 @@ class Server:
                 say("250 2.0.0 taken")
             elif verb in ("NOOP", "RSET"):
                 say("250 2.0.0 ok")
-                sender, to = (None, []) if verb == "RSET" else (sender, to)
+                sender, to = (None, []) if verb == "RSET" and self.fault != "rset-keeps" else (sender, to)
             elif verb == "QUIT":
                 say("221 2.0.0 bye")
                 if self.fault != "stays-open":
@@ -143,7 +154,8 @@ class Server:
             verb = verb.upper()
             if verb == "QUIT":
                 for n in deleted:
-                    os.unlink(mails[n][0])
+                    if os.path.exists(mails[n][0]):
+                        os.unlink(mails[n][0])
                 say("+OK bye")
                 return
             if mails is None:
@@ -172,6 +184,9 @@ class Server:
             elif verb == "LIST":
                 say(f"+OK {n} {size(here[n])}")
             elif verb == "RETR":
+                if self.fault == "second-session" and not os.path.exists(here[n][0]):
+                    say("-ERR it is gone")
+                    continue
                 lines = here[n][1].decode("latin-1").split("\r\n")[:-1]
                 say("\r\n".join(["+OK"] + ["." + x if x.startswith(".") else x for x in lines] + ["."]))
             elif verb == "DELE":
@@ -192,10 +207,12 @@ class Server:
             result = self.attempt(sender, address, message)
             if result == "later" and tries < 20 and self.fault != "gives-up-at-4xx":
                 threading.Timer(0.4, self.outgoing.put, [(sender, address, message, tries + 1)]).start()
-            elif result == "never" and sender:
+            elif result == "never" and self.fault != "no-bounce":
                 user = sender.partition("@")[0]
+                if not sender and self.fault == "bounces-to-from":
+                    user = re.search(rb"(?m)^From:.*<(.*)@", message)[1].decode()
                 if user in USERS:
-                    self.deliver(user, b"Subject: returned\r\n\r\nNo.\r\n")
+                    self.deliver(user, b"Return-Path: <>\r\nSubject: returned\r\n\r\nNo: %s\r\n" % address.encode())
 
     def attempt(self, sender, address, message):
         domain = address.rpartition("@")[2]
@@ -216,7 +233,7 @@ class Server:
     def talk(self, host, sender, address, message):
         with socket.create_connection((host, 25), timeout=2, source_address=("192.0.2.1", 0)) as s:
             f = s.makefile("rb")
-            stuffed = re.sub(rb"(?m)^\.", b"..", message) + b".\r\n"
+            stuffed = (message if self.fault == "relay-no-stuffing" else re.sub(rb"(?m)^\.", b"..", message)) + b".\r\n"
             lines = [b"", b"EHLO " + HOST.encode(), b"MAIL FROM:<%s>" % sender.encode(),
                      b"RCPT TO:<%s>" % address.encode(), b"DATA", stuffed]
             for line in lines:

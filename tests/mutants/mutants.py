@@ -5,6 +5,7 @@ scenarios do not find. Where the source has changed, so must the text here."""
 SMTP = "smtp attack auth relay"
 RELAY = "relay mx queue"
 POP3 = "pop3"
+IMAP = "imap attack/imap"
 
 MUTANTS = [
     # --- SMTP, receiving: replies ---
@@ -20,11 +21,11 @@ MUTANTS = [
     ("quit-no-close", "reference/smtpd/commands.c", '    s->closing = true;\n    s->end = "quit";', '    s->end = "quit";', SMTP),
     ("quit-250", "reference/smtpd/commands.c", 'smtpd_reply(s, 221, "2.0.0", "%s closing', 'smtpd_reply(s, 250, "2.0.0", "%s closing', SMTP),
     ("noop-resets", "reference/smtpd/commands.c", "(void)argument; /* RFC 5321 4.1.1.9: a parameter is ignored */", "(void)argument; smtpd_transaction_reset(s);", SMTP),
-    ("noop-argument", "reference/smtpd/commands.c", '{"NOOP", PHASE_ANY, true, true', '{"NOOP", PHASE_ANY, false, true', SMTP),
+    ("noop-argument", "reference/smtpd/commands.c", '{"NOOP", ANY, true, true', '{"NOOP", ANY, false, true', SMTP),
     ("rset-keeps", "reference/smtpd/commands.c", "    smtpd_transaction_reset(s);\n    smtpd_reply(s, 250, \"2.0.0\", \"reset\");", "    smtpd_reply(s, 250, \"2.0.0\", \"reset\");", SMTP),
     ("rset-before-ehlo", "reference/smtpd/commands.c", '{"RSET", PHASE_ANY, false', '{"RSET", PHASE_READY | TRANSACTION, false', SMTP),
     ("vrfy-resets", "reference/smtpd/verify.c", "{\n    struct", "{\n    smtpd_transaction_reset(s);\n    struct", SMTP),
-    ("helo-missing", "reference/smtpd/commands.c", '{"HELO", PHASE_ANY, true, true, smtpd_helo', '{"HELO", PHASE_ANY, true, true, smtpd_not_implemented', SMTP),
+    ("helo-missing", "reference/smtpd/commands.c", 'smtpd_helo, "HELO', 'smtpd_not_implemented, "HELO', SMTP),
     ("ehlo-keeps", "reference/smtpd/hello.c", "    smtpd_transaction_reset(s);\n    free(before);", "    free(before);", SMTP),
     ("ehlo-in-helo", "reference/smtpd/hello.c", '    smtpd_reply(s, 250, NULL, "%s", s->config->hostname);', "    smtpd_capabilities_reply(s);", SMTP),
     ("nested-mail", "reference/smtpd/commands.c", '{"MAIL", PHASE_READY, true', '{"MAIL", PHASE_READY | TRANSACTION, true', SMTP),
@@ -88,7 +89,7 @@ MUTANTS = [
     ("relay-retries-5xx", "reference/relay/transaction.c", ": reply_is(reply, 5) ? VERDICT_FAIL : VERDICT_DEFER;", ": VERDICT_DEFER;", RELAY),
     ("relay-bounces-4xx", "reference/relay/transaction.c", ": reply_is(reply, 5) ? VERDICT_FAIL : VERDICT_DEFER;", ": VERDICT_FAIL;", RELAY),
     ("relay-552-final", "reference/relay/transaction.c", 'return reply->code == 452 || (', "return reply->code == 452 || (false && ", RELAY),
-    ("relay-no-size", "reference/relay/transaction.c", "if (cl->size_limit && (uint64_t)t->m->size > cl->size_limit)", "if (false)", RELAY),
+    ("relay-no-size", "reference/relay/transaction.c", "if (!cl->size_limit || (uint64_t)t->m->size <= cl->size_limit)", "if (true)", RELAY),
     ("relay-8bit-stripped", "reference/relay/transaction.c", "bool to_7bit = t->m->high_octets && !cl->eight_bit;", "bool to_7bit = t->m->high_octets;", RELAY),
     ("relay-8bit-blind", "reference/relay/transaction.c", "bool to_7bit = t->m->high_octets && !cl->eight_bit;", "bool to_7bit = false;", RELAY),
     ("relay-no-body", "reference/relay/transaction.c", "else if (cl->eight_bit && t->m->eight_bit)", "else if (false)", RELAY),
@@ -113,4 +114,36 @@ MUTANTS = [
     ("delivered-again", "reference/queue/outcome.c", "    if (r->verdict == VERDICT_DELIVERED)\n        queue_mark(", "    if (false)\n        queue_mark(", RELAY),
     ("no-return-path", "reference/mda/deliver.c", 'buf_printf(&field, "Return-Path: <%s>\\n", sender);', 'buf_printf(&field, "X-Path: <%s>\\n", sender);', "mda smtp"),
     ("return-path-kept", "reference/mda/incoming.c", 'm->dropping = m->in_header && slice_ieq_str(name, "Return-Path");', "m->dropping = false;", "mda smtp"),
+    # --- IMAP ---
+    ("imap-expunge-number", "reference/imapd/changes.c", 'buf_printf(out, "* %u EXPUNGE\\r\\n", c->expunged[i]);', 'buf_printf(out, "* %u EXPUNGE\\r\\n", c->expunged[i] + (unsigned)i);', IMAP),
+    ("imap-expunge-silent", "reference/imapd/changes.c", "for (size_t i = 0; i < c->expunged_count; i++)", "for (size_t i = 0; i < 0; i++)", IMAP),
+    ("imap-exists-untold", "reference/imapd/changes.c", "        if (c.exists_changed)\n            buf_printf(&out, \"* %u EXISTS", "        if (false)\n            buf_printf(&out, \"* %u EXISTS", IMAP),
+    ("imap-flags-untold", "reference/imapd/changes.c", "for (size_t i = 0; i < c.changed_count; i++)", "for (size_t i = 0; i < 0; i++)", IMAP),
+    ("imap-store-replaces", "reference/imapd/flags.c", "c->change.how = args_next_is(a, '+') ? FLAGS_ADD : FLAGS_REMOVE;", "c->change.how = args_next_is(a, '+') ? FLAGS_REPLACE : FLAGS_REMOVE;", IMAP),
+    ("imap-store-silent", "reference/imapd/flags.c", "if (!c->silent || s->condstore)\n", "if (false)\n", IMAP),
+    ("imap-silent-tells", "reference/imapd/flags.c", "        tell_done(s, &done, c->silent);", "        tell_done(s, &done, false);", IMAP),
+    ("imap-peek-sees", "reference/imapd/fetch_items.c", "    f->sees |= !peek;\n    return true;", "    f->sees = true;\n    return true;", IMAP),
+    ("imap-fetch-not-seen", "reference/imapd/fetch_items.c", "    f->sees |= !peek;\n    return true;", "    return true;", IMAP),
+    ("imap-examine-writes", "reference/imapd/select.c", "select_or_examine(s, a, true);", "select_or_examine(s, a, false);", IMAP),
+    ("imap-close-keeps", "reference/imapd/select.c", "if (!view_readonly(s->view) && view_expunge(s->view, NULL) < 0) {", "if (false) {", IMAP),
+    ("imap-unselect-expunges", "reference/imapd/select.c", "    imap_deselect(s);\n    imap_ok(s, \"UNSELECT completed\");", "    view_expunge(s->view, NULL);\n    imap_deselect(s);\n    imap_ok(s, \"UNSELECT completed\");", IMAP),
+    ("imap-failed-select-keeps", "reference/imapd/select.c", "        bool was_open = s->view != NULL;\n        imap_deselect(s);", "        bool was_open = false;", IMAP),
+    ("imap-uidnext", "reference/imapd/select.c", '[UIDNEXT %u] next UID\\r\\n", state.uidnext);', '[UIDNEXT %u] next UID\\r\\n", state.uidnext + 5);', IMAP),
+    ("imap-uidvalidity-differs", "reference/imapd/select.c", '[UIDVALIDITY %u] UIDs valid\\r\\n", state.uidvalidity);', '[UIDVALIDITY %u] UIDs valid\\r\\n", (unsigned)rand() % 1000000 + 1);', IMAP),
+    ("imap-search-larger", "reference/imapd/search_run.c", "case KEY_LARGER: return m->size > key->number;", "case KEY_LARGER: return m->size >= key->number;", IMAP),
+    ("imap-search-since", "reference/imapd/search_run.c", "return kind == before ? day < key : kind == before + 1 ? day == key : day >= key;", "return kind == before ? day < key : kind == before + 1 ? day == key : day > key;", IMAP),
+    ("imap-search-uids", "reference/imapd/search_run.c", "case KEY_UIDS: return uid_set_has(&key->set, m->uid);", "case KEY_UIDS: return uid_set_has(&key->set, r->seq);", IMAP),
+    ("imap-search-or", "reference/imapd/search_run.c", "bool all = key->kind == KEY_AND;", "bool all = true;", IMAP),
+    ("imap-append-flags", "reference/imapd/append.c", "view_append_message(p->to, flags.flags,", "view_append_message(p->to, 0 * flags.flags,", IMAP),
+    ("imap-append-trycreate", "reference/imapd/append.c", 'imap_no(s, "[TRYCREATE] there is no such mailbox");', 'imap_no(s, "there is no such mailbox");', IMAP),
+    ("imap-copy-trycreate", "reference/imapd/copy.c", 'imap_no(s, "[TRYCREATE] there is no such mailbox");', 'imap_no(s, "there is no such mailbox");', IMAP),
+    ("imap-copyuid-swapped", "reference/imapd/copy.c", "uid_set_text(&c->from, out);", "uid_set_text(&c->to, out);", IMAP),
+    ("imap-move-copies", "reference/imapd/copy.c", "buf_str(&name), move, &c) == 0)", "buf_str(&name), false, &c) == 0)", IMAP),
+    ("imap-login-any-state", "reference/imapd/commands.c", '{"LOGIN", STRANGER, SECRET', '{"LOGIN", ANY, SECRET', IMAP),
+    ("imap-fetch-unselected", "reference/imapd/commands.c", '{"CLOSE", SELECTED, QUIET', '{"CLOSE", KNOWN, QUIET', IMAP),
+    ("imap-select-before-login", "reference/imapd/commands.c", '{"STATUS", KNOWN, 0', '{"STATUS", ANY, 0', IMAP),
+    ("imap-expunge-during-fetch", "reference/imapd/commands.c", '{"STORE", SELECTED, ALSO_UID | NUMBERS_STAY', '{"STORE", SELECTED, ALSO_UID', IMAP),
+    ("imap-logout-no-bye", "reference/imapd/any_state.c", 'imap_bye(', 'if (s->rev2 && !s->rev2) imap_bye(', IMAP),
+    ("imap-size-wrong", "reference/imapd/fetch.c", "v->size", "v->size + 1", IMAP),
+    ("imap-internaldate", "reference/imapd/fetch.c", "v->internal_date", "v->internal_date + 3600", IMAP),
 ]
