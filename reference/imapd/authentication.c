@@ -67,6 +67,7 @@ static void log_in(struct session *s)
         account_free(&s->account);
         return;
     }
+    store_account_limit(s->mail, (uint64_t)who->quota);
     s->state = AUTHENTICATED;
     stream_set_timeout(s->io, s->config->timeout_imap);
     event("imapd.login", EV_INT("session", s->number), EV_STR("client", s->client),

@@ -1,5 +1,6 @@
 /* deliver.c - from the message at hand into a mailbox. */
 #include "reference/mda/mda.h"
+#include "reference/store/account.h"
 #include "reference/store/store.h"
 
 #include <errno.h>
@@ -18,8 +19,11 @@ int mda_deliver(const struct config *c, const struct account *a, const char *sen
         return -1;
     }
     struct buf field = {0};
-    struct append *append = append_begin(&place, sender);
+    struct append *append = NULL;
     int result = -1;
+    if (store_quota_room(c, a->user, a->home, a->uid, a->gid, (uint64_t)a->quota,
+                         message->octets) == 0)
+        append = append_begin(&place, sender);
     if (append) {
         /* RFC 5321 4.4: final delivery keeps the reverse-path at the top of the message. */
         buf_printf(&field, "Return-Path: <%s>\n", sender);

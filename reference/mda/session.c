@@ -229,6 +229,7 @@ static const char *failure_text(int error)
     case ENOSPC: return "452 4.3.1 no room on the disk, try later";
     case EDQUOT:
     case EFBIG: return "452 4.2.2 no room in the mailbox, try later";
+    case EMSGSIZE: return "552 5.2.2 the message is larger than all mail of the user may be";
     case EBADMSG: return "451 4.2.0 the mailbox is damaged or not of this format";
     default: return "451 4.3.0 the mailbox cannot be written, try later";
     }

@@ -165,9 +165,14 @@ int account_check_index(struct store_account *a)
 
 /* --- quota (RFC 9208) --------------------------------------------------------------------------------- */
 
+static uint64_t octets_limit(const struct store_account *a)
+{
+    return a->own_limit ? a->own_limit : a->config->quota;
+}
+
 static int quota(struct store_account *a, struct store_quota *out)
 {
-    *out = (struct store_quota){.octets_limit = a->config->quota,
+    *out = (struct store_quota){.octets_limit = octets_limit(a),
                                 .messages_limit = a->config->quota_messages};
     sqlite3_stmt *st = index_query(&a->index, ST_MAILBOX_TOTALS, "");
     if (!st)
@@ -179,6 +184,13 @@ static int quota(struct store_account *a, struct store_quota *out)
     }
     index_done(st);
     return row == 1 ? 0 : -1;
+}
+
+void store_account_limit(struct store_account *a, uint64_t octets)
+{
+    account_lock(a);
+    a->own_limit = octets;
+    account_unlock(a);
 }
 
 int store_account_quota(struct store_account *a, struct store_quota *out)
@@ -196,7 +208,7 @@ int store_account_quota(struct store_account *a, struct store_quota *out)
 int account_check_quota(struct store_account *a, uint64_t octets, uint64_t messages)
 {
     struct store_quota q;
-    if (a->config->quota == 0 && a->config->quota_messages == 0)
+    if (octets_limit(a) == 0 && a->config->quota_messages == 0)
         return 0;
     if (quota(a, &q) < 0)
         return -1;
@@ -206,4 +218,33 @@ int account_check_quota(struct store_account *a, uint64_t octets, uint64_t messa
         return -1;
     }
     return 0;
+}
+
+int store_quota_room(const struct config *c, const char *user, const char *home, int64_t uid,
+                     int64_t gid, uint64_t own_limit, uint64_t octets)
+{
+    struct folder_status inbox;
+    if (own_limit == 0 && c->quota == 0 && c->quota_messages == 0)
+        return 0;
+    struct store_account *a = store_account_get(c, user, home, uid, gid);
+    if (!a)
+        return -1;
+    store_account_limit(a, own_limit);
+    if (octets_limit(a) > 0 && octets > octets_limit(a)) {
+        store_account_put(a);
+        errno = EMSGSIZE;
+        return -1;
+    }
+    int result = folder_status(a, "INBOX", &inbox);
+    if (result == 0) {
+        account_lock(a);
+        result = account_check_quota(a, octets, 1);
+        int error = errno;
+        account_unlock(a);
+        errno = error;
+    }
+    int error = errno;
+    store_account_put(a);
+    errno = error;
+    return result;
 }

@@ -17,7 +17,7 @@
  *   EROFS    the session is read-only             ENOTEMPTY     has what forbids it
  *   EAGAIN   busy; try again later                ESTALE        the mailbox was deleted, or its index
  *   E2BIG    more keywords than can be kept                     lost: the session must end
- *   EBADMSG  not a mailbox of this format */
+ *   EBADMSG  not a mailbox of this format          EMSGSIZE      larger than all may be */
 #ifndef REFERENCE_STORE_ACCOUNT_H
 #define REFERENCE_STORE_ACCOUNT_H
 
@@ -37,6 +37,14 @@ void store_account_put(struct store_account *a);
 
 /* Frees what is only kept warm: when memory is short, and at the end of a process or test. */
 void store_account_forget_all(void);
+
+/* The user's own limit in octets, in the place of the configuration's; 0: that one. */
+void store_account_limit(struct store_account *a, uint64_t octets);
+/* For the delivery agent: is there room in the user's mailboxes for a message of so many octets (as on
+ * the wire)? own_limit: as above. 0; EDQUOT: not now; EMSGSIZE: never. What was delivered since anybody
+ * looked is counted. Without any limit nothing is opened. */
+int store_quota_room(const struct config *c, const char *user, const char *home, int64_t uid,
+                     int64_t gid, uint64_t own_limit, uint64_t octets);
 
 /* What the user has and may have (RFC 9208). 0 in a limit: none. */
 struct store_quota {

@@ -31,6 +31,7 @@ struct store_account {
     char *home;
     pthread_mutex_t lock;
     struct index index;
+    uint64_t own_limit;            /* octets; 0: the configuration's */
     struct mailbox_view *views;    /* loaded */
     int64_t uidvalidity;           /* the largest seen, also in an index that was lost since */
     int refs;                      /* guarded by the list's lock (account.c), as the next two */

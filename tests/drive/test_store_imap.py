@@ -3,6 +3,7 @@ import imaplib
 import os
 import re
 import signal
+import smtplib
 import threading
 import time
 
@@ -161,18 +162,20 @@ class Worker(threading.Thread):
 @pytest.mark.parametrize("format", FORMATS)
 def test_killed_at_any_instant(postroad, format):
     """What was answered OK is there after kill -9 of imapd, once, with its UID; what was removed is gone."""
-    server = postroad(format=format, verbose=False)
+    server = postroad(format=format, verbose=False, check_deaths=False)
     deliver(server, TEXT % (0, 0))
     imap(server).logout()
     workers = [Worker(server, i) for i in range(3)]
     for worker in workers:
         worker.start()
-    for i in range(6):
-        time.sleep(0.25 + 0.071 * i)
-        for pid in server.role_pids()["imapd"] if isinstance(server.role_pids()["imapd"], list) \
-                else [server.role_pids()["imapd"]]:
-            os.kill(pid, signal.SIGKILL)
-    time.sleep(0.5)
+    for i in range(4):             # each restart waits twice as long as the one before
+        wait_for(lambda: "imapd" in server.role_pids(), what="imapd")
+        done = sum(len(w.appended) for w in workers)
+        wait_for(lambda: sum(len(w.appended) for w in workers) > done + 5, what="work")
+        time.sleep(0.013 * i)
+        os.kill(server.role_pids()["imapd"], signal.SIGKILL)
+    wait_for(lambda: "imapd" in server.role_pids(), what="imapd")
+    time.sleep(0.3)
     for worker in workers:
         worker.stop = True
     for worker in workers:
@@ -197,3 +200,28 @@ def test_killed_at_any_instant(postroad, format):
             if name in got:
                 assert got[name][0] == uid, name
                 assert ("\\Flagged" in got[name][1]) == (name in worker.flagged), name
+
+
+# --- quota --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_full_mailbox(postroad, format):
+    """452 4.2.2 to the deliverer, OVERQUOTA to the client, and room again after an expunge."""
+    server = postroad(format=f'{format}"  quota = "4K')
+    text = b"Subject: x\r\n\r\n" + b"0123456789.123456789.123456789.123456789.12345\r\n" * 30
+    deliver(server, text)
+    deliver(server, text)
+    with pytest.raises(smtplib.SMTPDataError) as full:
+        deliver(server, text)
+    assert full.value.args == (452, b"4.2.2 no room in the mailbox, try later")
+    with pytest.raises(smtplib.SMTPDataError) as never:
+        deliver(server, text * 4)
+    assert never.value.args[0] == 552 and never.value.args[1].startswith(b"5.2.2")
+    session = imap(server)
+    session.select()
+    with pytest.raises(imaplib.IMAP4.error, match="OVERQUOTA"):
+        raise imaplib.IMAP4.error(str(session.append("INBOX", None, None, text)))
+    session.store("1", "+FLAGS", "(\\Deleted)")
+    session.expunge()
+    session.logout()
+    deliver(server, text)
