@@ -16,8 +16,31 @@ impatient) client_waits='  command_timeout = 1s
   final_timeout = 1s' ;;
 backup) relay_to=hehuan.test ;;
 dnsbl) lists='  deny dnslists = bl.test
+       message = listed by $dnslist_domain: $dnslist_text
   deny dnslists = dbl.test/$sender_address_domain
        condition = ${if def:sender_address_domain}' ;;
+policy) lists='  deny hosts = <; 198.51.100.64/26 ; 2001:db8:100:bad::/64
+  deny hosts = +ignore_unknown : *.dsl.example
+  deny condition = ${if eqi{$sender_helo_name}{spammer.example}}
+  deny senders = !friend@blocked.example : *@blocked.example : annoying@other.example
+  deny recipients = bob@second.test
+  deny recipients = tom@magedu.test
+       senders = *@ads.example' ;;
+names) lists='  deny !verify = reverse_host_lookup
+  deny !verify = helo' ;;
+scores) lists='  warn dnslists = bl.test
+       set acl_m_score = ${eval:0$acl_m_score+2}
+  warn dnslists = bm.test=127.0.0.4,127.0.0.5,127.0.0.6,127.0.0.7,127.0.0.8
+       set acl_m_score = ${eval:0$acl_m_score+1}
+  deny !dnslists = wl.test
+       condition = ${if >={0$acl_m_score}{3}}' ;;
+layers) lists='  deny hosts = <; 198.51.100.64/26
+  deny !verify = reverse_host_lookup
+  deny condition = ${if !match{$sender_helo_name}{\\N\\.\\N}}
+  deny dnslists = bl.test : dbl.test/$sender_address_domain
+  deny senders = *@blocked.example
+  deny recipients = tom@magedu.test
+       senders = *@ads.example' ;;
 short-life) life=3s ;;
 tls) . "$WORLD/certificates.sh"
     # Exim reads the key as its own user
