@@ -4,7 +4,7 @@ CC = gcc
 PKGS := openssl ldns libgsasl libconfuse jansson libcrypt libpcre2-8 sqlite3 zlib libidn2
 # Libraries of back ends of accounts, used where they are (reference/auth/optional.h). Asked for late:
 # after the packages.
-OPTIONAL = $(foreach p,pam libmariadb ldap libargon2,$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p)))
+OPTIONAL = $(foreach p,pam libmariadb ldap libargon2 libcurl,$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p)))
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
 PREFIX ?= /usr/local

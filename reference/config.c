@@ -230,6 +230,7 @@ static void read_auth(struct config *c, cfg_t *cfg)
     c->auth_plain_without_tls = cfg_getbool(auth, "plain-without-tls");
     c->auth_pop3_needs_tls = !cfg_getbool(auth, "pop3-user-without-tls");
     c->auth_imap_login_without_tls = cfg_getbool(auth, "imap-login-without-tls");
+    c->auth_keytab = config_file_name(c, cfg_getstr(auth, "keytab"));
     c->auth_guesses = (int)cfg_getint(auth, "free-guesses");
     c->auth_anonymous = copy_or_null(cfg_getstr(auth, "anonymous"));
 

@@ -160,6 +160,10 @@ struct config {
     struct accounts_conf *accounts;   /* in their order; none: users_file alone */
     size_t accounts_count;
     bool virtual_domains;             /* one of them has domains of its own */
+    char *auth_keytab;                /* of GSSAPI; NULL: not offered */
+    char *oauth_introspection;        /* URL (RFC 7662); NULL: no bearer tokens */
+    char *oauth_client, *oauth_secret_file, *oauth_scope, *oauth_user_field;
+    int64_t oauth_timeout;
     int auth_guesses;                 /* wrong passwords of one address that cost no time */
     char *auth_anonymous;             /* the account of ANONYMOUS; NULL: not offered */
     enum relay_tls relay_tls;

@@ -45,8 +45,19 @@ static struct accounts_conf read_section(const struct config *c, cfg_t *sec)
     };
 }
 
+static void read_oauth(struct config *c, cfg_t *sec)
+{
+    c->oauth_introspection = text(sec, "introspection");
+    c->oauth_client = text(sec, "client");
+    c->oauth_secret_file = config_file_name(c, cfg_getstr(sec, "secret-file"));
+    c->oauth_scope = text(sec, "scope");
+    c->oauth_user_field = text(sec, "user-field");
+    c->oauth_timeout = conf_duration_ms(sec, "timeout");
+}
+
 void config_read_accounts(struct config *c, cfg_t *cfg, struct buf *errors)
 {
+    read_oauth(c, cfg_getsec(cfg, "oauth"));
     struct buf names = {0};
     backend_names(&names);
     for (unsigned i = 0; i < cfg_size(cfg, "accounts"); i++) {
@@ -80,4 +91,8 @@ void config_free_accounts(struct config *c)
         config_free_strings(&a->domains);
     }
     free(c->accounts);
+    char *others[] = {c->auth_keytab, c->oauth_introspection, c->oauth_client,
+                      c->oauth_secret_file, c->oauth_scope, c->oauth_user_field};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        free(others[i]);
 }

@@ -96,8 +96,9 @@ static int check_format(cfg_t *cfg, cfg_opt_t *opt)
 static int check_mechanism(cfg_t *cfg, cfg_opt_t *opt)
 {
     return check_each(cfg, opt, is_mechanism,
-                      "a mechanism; write PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256 (its "
-                      "-PLUS comes with it), EXTERNAL or ANONYMOUS");
+                      "a mechanism; write PLAIN, LOGIN, CRAM-MD5, DIGEST-MD5, SCRAM-SHA-1, "
+                      "SCRAM-SHA-256 (its -PLUS comes with it), GSSAPI, OAUTHBEARER, XOAUTH2, "
+                      "EXTERNAL or ANONYMOUS");
 }
 
 static int check_relay_tls(cfg_t *cfg, cfg_opt_t *opt)
@@ -177,8 +178,13 @@ static cfg_opt_t auth_keys[] = {
     CFG_BOOL("smtp", cfg_false, CFGF_NONE), CFG_BOOL("plain-without-tls", cfg_false, CFGF_NONE),
     CFG_BOOL("pop3-user-without-tls", cfg_true, CFGF_NONE),
     CFG_BOOL("imap-login-without-tls", cfg_false, CFGF_NONE), CFG_STR("anonymous", "", CFGF_NONE),
-    CFG_INT("free-guesses", 10, CFGF_NONE),
+    CFG_INT("free-guesses", 10, CFGF_NONE), CFG_STR("keytab", "", CFGF_NONE),
     CFG_END(),
+};
+static cfg_opt_t oauth_keys[] = {
+    CFG_STR("introspection", "", CFGF_NONE), CFG_STR("client", "", CFGF_NONE),
+    CFG_STR("secret-file", "", CFGF_NONE), CFG_STR("scope", "", CFGF_NONE),
+    CFG_STR("user-field", "username", CFGF_NONE), CFG_STR("timeout", "5s", CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t accounts_keys[] = {
     CFG_STR("type", "", CFGF_NONE), CFG_STR_LIST("domains", "{}", CFGF_NONE),
@@ -241,6 +247,7 @@ static cfg_opt_t top_keys[] = {
     CFG_SEC("dns", dns_keys, CFGF_NONE), CFG_SEC("relay", relay_keys, CFGF_NONE),
     CFG_SEC("transport", config_transport_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("auth", auth_keys, CFGF_NONE),
+    CFG_SEC("oauth", oauth_keys, CFGF_NONE),
     CFG_SEC("accounts", accounts_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("retry", retry_keys, CFGF_NONE), CFG_SEC("deliveries", delivery_keys, CFGF_NONE),
     CFG_SEC("limits", limit_keys, CFGF_NONE), CFG_SEC("timeouts", timeout_keys, CFGF_NONE),
@@ -277,6 +284,7 @@ static const struct {
     {relay_keys, "tls", check_relay_tls},
     {auth_keys, "mechanisms", check_mechanism},
     {auth_keys, "free-guesses", check_least},
+    {oauth_keys, "timeout", conf_check_duration},
     {accounts_keys, "domains", check_domains},
     {accounts_keys, "timeout", conf_check_duration},
     {accounts_keys, "cache", conf_check_duration},

@@ -7,6 +7,8 @@ enum need {
     NEEDS_BINDING,       /* TLS whose channel binding we have */
     NEEDS_CERTIFICATE,   /* the client's, verified */
     NEEDS_ACCOUNT,       /* one that the configuration names for it */
+    NEEDS_KEYTAB,        /* our key in a Kerberos realm */
+    NEEDS_TOKENS,        /* secrecy, and somebody who can be asked about tokens */
 };
 
 struct mechanism {
@@ -19,10 +21,15 @@ struct mechanism {
 
 static const struct mechanism mechanisms[] = {
     {"EXTERNAL", "EXTERNAL", NEEDS_CERTIFICATE, true, "RFC 4422 A"},
+    {"GSSAPI", "GSSAPI", NEEDS_KEYTAB, true, "RFC 4752"},
     {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", NEEDS_BINDING, true, "RFC 7677"},
     {"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", NEEDS_BINDING, true, "RFC 5802"},
     {"SCRAM-SHA-256", "SCRAM-SHA-256", NEEDS_NOTHING, true, "RFC 7677"},
     {"SCRAM-SHA-1", "SCRAM-SHA-1", NEEDS_NOTHING, true, "RFC 5802"},
+    {"OAUTHBEARER", "OAUTHBEARER", NEEDS_TOKENS, true, "RFC 7628"},
+    /* What large providers had before OAUTHBEARER; clients in use know it. */
+    {"XOAUTH2", "XOAUTH2", NEEDS_TOKENS, true, "developers.google.com/gmail/imap/xoauth2-protocol"},
+    {"DIGEST-MD5", "DIGEST-MD5", NEEDS_NOTHING, false, "RFC 2831"},
     {"CRAM-MD5", "CRAM-MD5", NEEDS_NOTHING, false, "RFC 2195"},
     {"PLAIN", "PLAIN", NEEDS_SECRECY, true, "RFC 4616"},
     /* Never became an RFC; clients in use send the user name with AUTH. */
@@ -55,6 +62,10 @@ static bool offered(const struct config *c, const struct sasl_channel *ch,
     switch (m->need) {
     case NEEDS_SECRECY:      /* RFC 4954 4, RFC 5034 4, RFC 4616 4 */
         return ch->tls || c->auth_plain_without_tls;
+    case NEEDS_TOKENS:       /* RFC 6750 5.2 */
+        return c->oauth_introspection && (ch->tls || c->auth_plain_without_tls);
+    case NEEDS_KEYTAB:
+        return c->auth_keytab != NULL;
     case NEEDS_BINDING:
         return ch->exporter.n > 0 || ch->unique.n > 0;
     case NEEDS_CERTIFICATE:

@@ -15,5 +15,8 @@
 #if __has_include(<argon2.h>) && !defined(WITHOUT_ARGON2)
 #define WITH_ARGON2 1
 #endif
+#if __has_include(<curl/curl.h>) && !defined(WITHOUT_CURL)
+#define WITH_CURL 1
+#endif
 
 #endif

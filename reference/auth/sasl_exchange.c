@@ -5,6 +5,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "reference/auth/password.h"
+#include "reference/auth/sasl_oauth.h"
 #include "reference/auth/secret.h"
 
 #include <gsasl.h>
@@ -32,6 +33,9 @@ struct sasl_exchange {
     char *user;                        /* the same, kept to the end */
     struct scram_keys keys;
     bool keys_known;
+
+    char *service;
+    bool token_refused;                /* the client has been told and has to answer */
 
     int steps;
     bool begun;                        /* the client has said something */
@@ -185,13 +189,39 @@ static int check_named(struct sasl_exchange *e, const char *name)
     return e->found == AUTH_OK ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
+/* RFC 4752 3.1: the ticket names a principal, user@REALM; a realm is a domain in capitals. */
+static int check_ticket(struct sasl_exchange *e)
+{
+    const char *principal = gsasl_property_fast(e->session, GSASL_GSSAPI_DISPLAY_NAME);
+    return check_named(e, principal);
+}
+
+/* DIGEST-MD5 asks for some while the session begins, before it is ours. RFC 2831 2.1.1: the realm is
+ * where the user has his password. */
+static int give_constant(Gsasl *library, Gsasl_session *session, Gsasl_property p)
+{
+    const struct sasl_server *s = gsasl_callback_hook_get(library);
+    switch (p) {
+    case GSASL_QOPS:
+        return gsasl_property_set(session, p, "qop-auth");
+    case GSASL_REALM:
+    case GSASL_HOSTNAME:
+        return gsasl_property_set(session, p, s->config->hostname);
+    default:
+        return GSASL_NO_CALLBACK;
+    }
+}
+
 static int answer(Gsasl *library, Gsasl_session *session, Gsasl_property p)
 {
     struct sasl_exchange *e = gsasl_session_hook_get(session);
-    (void)library;
     if (!e)
-        return GSASL_NO_CALLBACK;
+        return give_constant(library, session, p);
     switch (p) {
+    case GSASL_SERVICE:
+        return gsasl_property_set(session, p, e->service);
+    case GSASL_VALIDATE_GSSAPI:
+        return check_ticket(e);
     case GSASL_VALIDATE_SIMPLE:
         return check_password(e);
     case GSASL_PASSWORD:
@@ -210,7 +240,7 @@ static int answer(Gsasl *library, Gsasl_session *session, Gsasl_property p)
     case GSASL_VALIDATE_ANONYMOUS:
         return check_named(e, e->server->config->auth_anonymous);
     default:
-        return GSASL_NO_CALLBACK;
+        return give_constant(library, session, p);
     }
 }
 
@@ -224,7 +254,10 @@ struct sasl_server *sasl_server_new(const struct config *c, struct accounts *a)
     if (gsasl_init(&s->library) != GSASL_OK ||
         RAND_bytes(s->salt_key, sizeof s->salt_key) != 1)
         die(70, "the SASL library does not start; is libgsasl18 installed whole?");
+    gsasl_callback_hook_set(s->library, s);
     gsasl_callback_set(s->library, answer);
+    if (c->auth_keytab)
+        setenv("KRB5_KTNAME", c->auth_keytab, 1);
     return s;
 }
 
@@ -235,6 +268,12 @@ void sasl_server_free(struct sasl_server *s)
     gsasl_done(s->library);
     explicit_bzero(s, sizeof *s);
     free(s);
+}
+
+/* The library knows none of these. */
+static bool is_oauth(const struct sasl_exchange *e)
+{
+    return strcmp(e->mechanism, "OAUTHBEARER") == 0 || strcmp(e->mechanism, "XOAUTH2") == 0;
 }
 
 struct sasl_exchange *sasl_exchange_new(struct sasl_server *s, const struct sasl_channel *ch,
@@ -248,9 +287,12 @@ struct sasl_exchange *sasl_exchange_new(struct sasl_server *s, const struct sasl
     for (char *p = e->mechanism; *p; p++)     /* the library knows capitals only */
         *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
     e->peer = xstrdup(ch->peer ? ch->peer : "");
+    e->service = xstrdup(ch->service ? ch->service : "");
     e->external = ch->external ? xstrdup(ch->external) : NULL;
     buf_add_base64(&e->exporter, ch->exporter);
     buf_add_base64(&e->unique, ch->unique);
+    if (is_oauth(e))
+        return e;
     if (gsasl_server_start(s->library, e->mechanism, &e->session) != GSASL_OK) {
         sasl_exchange_free(e);
         return NULL;
@@ -269,6 +311,7 @@ void sasl_exchange_free(struct sasl_exchange *e)
     free(e->peer);
     free(e->external);
     free(e->user);
+    free(e->service);
     buf_free(&e->exporter);
     buf_free(&e->unique);
     login_free(&e->login);
@@ -317,6 +360,20 @@ static bool escapes_are_right(struct slice message)
     return true;
 }
 
+/* RFC 2831 2.1.2: the realm is one that was offered, and digest-uri names our service; the library
+ * asks for neither. */
+static bool is_meant_for_us(struct sasl_exchange *e, struct slice message)
+{
+    struct buf realm = {0}, uri = {0};
+    buf_printf(&realm, "realm=\"%s\"", e->server->config->hostname);
+    buf_printf(&uri, "digest-uri=\"%s/", e->service);
+    bool good = slice_find(message, buf_slice(&realm)) >= 0 &&
+                slice_find(message, buf_slice(&uri)) >= 0;
+    buf_free(&realm);
+    buf_free(&uri);
+    return good;
+}
+
 /* One call of the library; what it wants to be sent is appended to *challenge. */
 static int library_step(struct sasl_exchange *e, struct slice message, struct buf *challenge)
 {
@@ -324,6 +381,8 @@ static int library_step(struct sasl_exchange *e, struct slice message, struct bu
     size_t n = 0;
     if (!e->begun && slice_starts(slice_str(e->mechanism), SLICE("SCRAM-")) &&
         !escapes_are_right(message))
+        return GSASL_MECHANISM_PARSE_ERROR;
+    if (message.n && strcmp(e->mechanism, "DIGEST-MD5") == 0 && !is_meant_for_us(e, message))
         return GSASL_MECHANISM_PARSE_ERROR;
     e->begun = message.n > 0;
     int result = gsasl_step(e->session, message.p, message.n, &output, &n);
@@ -347,6 +406,42 @@ static int first_step(struct sasl_exchange *e, const struct slice *message, stru
     return result;
 }
 
+/* The client's message has a token, or is the answer to "that token is no good". */
+static enum sasl_status take_token(struct sasl_exchange *e, const struct slice *message,
+                                   struct buf *challenge, struct account *out)
+{
+    struct oauth_message m;
+    struct buf why = {0};
+    char *user = NULL;
+    if (!message)
+        return SASL_CONTINUE;
+    if (e->token_refused)
+        return refuse(e, "the token is not good for this");
+    if (!oauth_read(strcmp(e->mechanism, "XOAUTH2") == 0, *message, &m))
+        return refuse(e, "not a message of the mechanism");
+    e->user = xstrdup(m.user);
+    enum oauth_verdict v = oauth_introspect(e->server->config, m.token, &user, &why);
+    enum sasl_status status = SASL_CONTINUE;
+    if (v == OAUTH_UNAVAILABLE) {
+        event("auth.backend-down", EV_STR("backend", "oauth"), EV_STR("why", buf_str(&why)));
+        status = SASL_TEMPFAIL;
+    } else if (v != OAUTH_GOOD) {
+        oauth_error(e->server->config, v, challenge);
+        e->token_refused = true;
+    } else {
+        free(e->user);
+        e->user = NULL;
+        look_up(e, user);
+        status = e->found != AUTH_OK         ? refuse(e, "the token is of nobody here")
+                 : !may_act_as(e, m.user) ? refuse(e, "may not act as another")
+                                          : admit(e, out);
+    }
+    oauth_message_free(&m);
+    buf_free(&why);
+    free(user);
+    return status;
+}
+
 static enum sasl_status take(struct sasl_exchange *e, const struct slice *message,
                              struct buf *challenge, struct account *out)
 {
@@ -356,6 +451,8 @@ static enum sasl_status take(struct sasl_exchange *e, const struct slice *messag
         return message && message->n == 0 ? admit(e, out) : refuse(e, "words after the last");
     if (++e->steps > SASL_STEPS_MAX || (message && message->n > SASL_MESSAGE_MAX))
         return refuse(e, "too many or too long messages");
+    if (is_oauth(e))
+        return take_token(e, message, challenge, out);
     int result = e->steps == 1 ? first_step(e, message, challenge)
                                : library_step(e, message && message->p ? *message : empty,
                                               challenge);
