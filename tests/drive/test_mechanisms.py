@@ -225,8 +225,8 @@ def kdc():
 def test_gssapi(postroad, kdc):
     s = postroad(users=USERS, config=config(auth=f'keytab = "{kdc.dir}/keytab"'), start=False)
     # libgssapi keeps some octets of a context that was refused.
-    (kdc.dir / "known").write_text("leak:libgssapi_krb5\n")
-    s.start(env={**kdc.env, "LSAN_OPTIONS": f"suppressions={kdc.dir}/known:print_suppressions=0"})
+    (s.dir / "known").write_text("leak:libgssapi_krb5\n")
+    s.start(env={**kdc.env, "LSAN_OPTIONS": f"suppressions={s.dir}/known:print_suppressions=0"})
     status, out = gsasl(s, "GSSAPI", "tom", "-z", "tom", env=kdc.env)
     assert status == 0 and s.events("auth.verified", mechanism="GSSAPI", user="tom"), out
     status, out = gsasl(s, "GSSAPI", "tom", "-z", "plain", env=kdc.env)
