@@ -140,6 +140,11 @@ bench-imap: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/usage $(BUILD)/bin/imap-client
 	@BUILD=$(BUILD) tests/bench/imap
 
+# Log-ins: by mechanism beside Dovecot, by back end, beside a slow directory.
+bench-login: deps-lab-test-bench
+	@$(MAKE) all
+	@BUILD=$(BUILD) tests/bench/login
+
 # The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot, exim, cyrus; ONLY="mx rfc5321/4.5"
 # chooses; ARGS adds options of conform(1).
 TARGET ?= reference
@@ -198,5 +203,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence bench-imap conformance spec install clean
+.PHONY: bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence bench-imap conformance spec install clean
 .SECONDARY:

@@ -130,6 +130,16 @@ enum io stream_peek(struct stream *s, struct slice *bytes)
     return IO_OK;
 }
 
+void stream_wipe(struct stream *s)
+{
+    if (s->in) {
+        explicit_bzero(s->in, s->in_pos);
+        explicit_bzero(s->in + s->in_len, s->in_cap - s->in_len);
+    }
+    if (s->out.data && s->out.len == 0)
+        explicit_bzero(s->out.data, s->out.cap);
+}
+
 void stream_consume(struct stream *s, size_t n)
 {
     size_t have = stream_buffered(s);

@@ -38,6 +38,8 @@ void stream_close(struct stream *s);
 /* As stream_close but without flushing, with RST where the socket allows it. */
 void stream_abort(struct stream *s);
 
+/* Overwrites what has been read and consumed, and what has been sent: after a password went by. */
+void stream_wipe(struct stream *s);
 /* Each later operation that has to wait gives up ms after it began; <= 0: waits for ever. */
 void stream_set_timeout(struct stream *s, int64_t ms);
 /* And in any case at this point of mono_ms (0: none): a bound on a whole command or message. */

@@ -83,7 +83,9 @@ bool sasl_auth(struct actor *a, const struct step *step, const char *password)
         gsasl_property_set(session, GSASL_PASSWORD, password);
         if (strcmp(step->name, "EXTERNAL") == 0)      /* RFC 4422 A: who one wants to be; TLS says who one is */
             gsasl_property_set(session, GSASL_AUTHZID, step->user);
-        gsasl_property_set(session, GSASL_SERVICE, proto_name(a->proto));
+        /* The names of IANA's register of services, which DIGEST-MD5 hashes. */
+        gsasl_property_set(session, GSASL_SERVICE,
+                           a->proto == PROTO_POP3 ? "pop" : proto_name(a->proto));
         gsasl_property_set(session, GSASL_HOSTNAME, a->run->world->target->hostname);
         exchange(a, step, session, &r);
         bool right = final_ok(a, &r) != step->tls.fails;

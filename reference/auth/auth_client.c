@@ -60,8 +60,10 @@ static bool exchange(struct auth_client *a, const struct buf *request, struct bu
         return false;
     if (stream_write(a->stream, request->data, request->len) == IO_OK &&
         stream_flush(a->stream) == IO_OK &&
-        stream_read_line(a->stream, line, AUTH_ANSWER_MAX, &end) == IO_OK)
+        stream_read_line(a->stream, line, AUTH_ANSWER_MAX, &end) == IO_OK) {
+        stream_wipe(a->stream);
         return true;
+    }
     disconnect(a);
     return false;
 }

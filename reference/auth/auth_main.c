@@ -62,6 +62,7 @@ static void session(struct stream *s, const struct session_info *info, void *ctx
         buf_clear(&answer);
         bool understood = auth_answer(role->accounts, &connection, buf_slice(&line), &answer);
         explicit_bzero(line.data, line.cap);
+        stream_wipe(s);
         if (!understood || stream_write(s, answer.data, answer.len) != IO_OK ||
             stream_flush(s) != IO_OK)
             break;

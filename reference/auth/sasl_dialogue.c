@@ -98,5 +98,6 @@ enum sasl_outcome sasl_dialogue(struct stream *io, const struct config *c,
     wipe(&d.line);
     wipe(&d.message);
     wipe(&d.challenge);
+    stream_wipe(io);
     return outcome;
 }

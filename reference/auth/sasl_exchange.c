@@ -360,6 +360,13 @@ static bool escapes_are_right(struct slice message)
     return true;
 }
 
+/* RFC 5801 5: only the -PLUS variant may bind to the channel; the library notices at the end. */
+static bool flag_is_right(const struct sasl_exchange *e, struct slice message)
+{
+    return slice_ends(slice_str(e->mechanism), SLICE("-PLUS")) ||
+           !slice_starts(message, SLICE("p="));
+}
+
 /* RFC 2831 2.1.2: the realm is one that was offered, and digest-uri names our service; the library
  * asks for neither. */
 static bool is_meant_for_us(struct sasl_exchange *e, struct slice message)
@@ -380,7 +387,7 @@ static int library_step(struct sasl_exchange *e, struct slice message, struct bu
     char *output = NULL;
     size_t n = 0;
     if (!e->begun && slice_starts(slice_str(e->mechanism), SLICE("SCRAM-")) &&
-        !escapes_are_right(message))
+        !(escapes_are_right(message) && flag_is_right(e, message)))
         return GSASL_MECHANISM_PARSE_ERROR;
     if (message.n && strcmp(e->mechanism, "DIGEST-MD5") == 0 && !is_meant_for_us(e, message))
         return GSASL_MECHANISM_PARSE_ERROR;
@@ -398,6 +405,9 @@ static int first_step(struct sasl_exchange *e, const struct slice *message, stru
     size_t before = challenge->len;
     /* NULL and an empty text are different messages to the library. */
     struct slice m = !message ? slice_of(NULL, 0) : message->p ? *message : slice_of("", 0);
+    /* RFC 4505 2: a trace is optional; the library waits for one. */
+    if (message && m.n == 0 && strcmp(e->mechanism, "ANONYMOUS") == 0)
+        m = SLICE("anonymous");
     int result = library_step(e, m, challenge);
     if (message && strcmp(e->mechanism, "LOGIN") == 0 && result == GSASL_NEEDS_MORE) {
         buf_truncate(challenge, before);

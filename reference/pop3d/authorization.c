@@ -93,6 +93,7 @@ void pop3_pass(struct session *s, struct slice argument)
     if (password) {
         status = s->accounts->verify(s->accounts->arg, s->name, password, s->client, &s->account);
         explicit_bzero(password, strlen(password));
+        stream_wipe(s->io);
         free(password);
     }
     free(s->name);

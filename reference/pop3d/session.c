@@ -249,6 +249,8 @@ bool pop3_session(struct stream *io, const struct pop3_ctx *ctx,
     while (!s.closing) {
         buf_clear(&line);
         serve_line(&s, &line);
+        if (line.cap)              /* it may have been PASS */
+            explicit_bzero(line.data, line.cap);
     }
     mailbox_close(s.mailbox);
     mailbox_place_free(&s.place);

@@ -1,7 +1,9 @@
 """The auth process, over its socket as the other roles use it, and through POP3."""
+import base64
 import json
 import os
 import poplib
+import re
 import signal
 import socket
 import statistics
@@ -91,6 +93,41 @@ def test_no_password_in_any_event(postroad):
     text = server.events_path.read_text() + server.stderr()
     for secret in ("tom-pw", "Sesame-Secret"):
         assert secret not in text and secret.encode().hex() not in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read another process's memory")
+def test_no_password_stays_in_memory(postroad):
+    """Neither as it was typed, nor in Base64 or hex, in the process that checked it or that passed it on."""
+    server = postroad(config='auth { mechanisms = {"PLAIN", "LOGIN"} plain-without-tls = true }')
+    secret = "Sesame-Unlikely-4711"
+    plain, login = (base64.b64encode(t.encode()) for t in (f"\0tom\0{secret}", secret))
+    forms = [secret.encode(), secret.encode().hex().encode(), plain[6:-4], login[:-4]]
+
+    def found(pid):
+        here = []
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for start, end in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw", maps.read(), re.M):
+                try:
+                    memory.seek(int(start, 16))
+                    octets = memory.read(int(end, 16) - int(start, 16))
+                except OSError:
+                    continue
+                here += [form for form in forms if form in octets]
+        return here
+    pop = server.pop3()
+    pop.user("tom")
+    with pytest.raises(poplib.error_proto):
+        pop.pass_(secret)
+    client = server.submission()
+    client.ehlo()
+    assert client.docmd("AUTH", "PLAIN " + plain.decode())[0] == 535
+    client.docmd("AUTH", "LOGIN")
+    client.docmd(base64.b64encode(b"tom").decode())
+    assert client.docmd(login.decode())[0] == 535
+    for role in ("auth", "pop3d", "smtpd"):
+        assert found(server.role_pids()[role]) == [], role
+    client.quit()
+    pop.quit()
 
 
 def test_unknown_user_takes_as_long_as_a_wrong_password(postroad):
