@@ -89,6 +89,41 @@ bool changes_add(struct filter_changes *c, enum change_kind kind, uint32_t index
     return good;
 }
 
+/* --- the body --------------------------------------------------------------------------------- */
+
+static bool keep(struct filter_changes *c, const struct buf *text)
+{
+    if (text->len > 0)
+        c->last = text->data[text->len - 1];
+    return spill_add(&c->body, text->data, text->len) == 0;
+}
+
+bool changes_add_text(struct filter_changes *c, struct slice text)
+{
+    struct buf lines = {0};
+    for (size_t i = 0; i < text.n; i++) {
+        char octet = text.p[i];
+        bool ended = c->after_cr;
+        if (ended)
+            buf_add_str(&lines, "\r\n");
+        c->after_cr = octet == '\r';
+        if (octet == '\n' && !ended)
+            buf_add_str(&lines, "\r\n");
+        else if (octet != '\n' && octet != '\r')
+            buf_add_byte(&lines, octet);
+    }
+    bool good = keep(c, &lines);
+    buf_free(&lines);
+    return good;
+}
+
+bool changes_end_text(struct filter_changes *c)
+{
+    bool open = c->after_cr || (c->body.size > 0 && c->last != '\n');
+    c->after_cr = false;
+    return !open || spill_add(&c->body, "\r\n", 2) == 0;
+}
+
 /* --- the header ------------------------------------------------------------------------------- */
 
 /* Cuts the next field, continuation lines and line ends included, off *rest. */

@@ -34,7 +34,9 @@ struct filter_changes {
     struct change *v;
     size_t n;
     bool body_replaced, message_replaced;
-    struct spill body;     /* the new body, or the whole new message */
+    struct spill body;     /* the new body, or the whole new message; its lines end in CRLF */
+    bool after_cr;         /* the last octet of the portions so far was CR */
+    char last;             /* octet of the body as it is kept */
 };
 
 void changes_init(struct filter_changes *c, const char *spill_dir);
@@ -43,6 +45,11 @@ void changes_free(struct filter_changes *c);
  * that is not followed by white space would begin another field). */
 bool changes_add(struct filter_changes *c, enum change_kind kind, uint32_t index,
                  struct slice name, struct slice value);
+/* A portion of the new body or message. Programs give it with LF, CRLF, or both in turn: LF, CRLF and
+ * a lone CR all come out as CRLF. False: it cannot be kept. */
+bool changes_add_text(struct filter_changes *c, struct slice text);
+/* After the last portion: the last line has its end. */
+bool changes_end_text(struct filter_changes *c);
 bool changes_any(const struct filter_changes *c);
 
 /* The end of the header within the first n octets of a message: offset of the empty line (or of the

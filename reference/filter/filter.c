@@ -250,6 +250,8 @@ static bool make_changes(struct filter_changes *c, struct filter_mail *mail,
     struct buf text = {0}, header = {0};
     struct counted counted = {w, 0};
     size_t end;
+    if (!changes_end_text(c))
+        return false;
     if (c->message_replaced) {
         mail->trace = 0;           /* ours is somewhere in it */
         mail->size = c->body.size;

@@ -152,7 +152,7 @@ static bool take_address(enum change_kind kind, struct slice data, struct filter
 static bool take_body(struct slice data, struct filter_changes *changes)
 {
     changes->body_replaced = true;
-    return spill_add(&changes->body, data.p, data.n) == 0;
+    return changes_add_text(changes, data);
 }
 
 bool milter_take_change(unsigned char answer, struct slice data, uint32_t actions,

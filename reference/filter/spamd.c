@@ -219,7 +219,7 @@ static void take_message(struct stream *io, const struct answer *a, struct filte
         size_t n = left < sizeof portion ? (size_t)left : sizeof portion;
         if (stream_read_exact(io, portion, n) != IO_OK)
             filter_failed(out, "the message that it gives back is cut off");
-        else if (spill_add(&changes->body, portion, n) != 0)
+        else if (!changes_add_text(changes, slice_of(portion, n)))
             filter_failed(out, "the message that it gives back cannot be kept");
         left -= n;
     }

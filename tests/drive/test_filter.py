@@ -345,3 +345,28 @@ def test_opendkim_signs_and_verifies(postroad, programs):
                             capture_output=True, text=True)
     assert "verification (s=road, d=magedu.test, 2048-bit key) succeeded" \
         in tested.stdout + tested.stderr
+
+
+def test_mimedefang_takes_a_program_out(postroad, programs):
+    """The one filter that changes the body: it says so, and the rest stays."""
+    need("mimedefang", "mimedefang-multiplexor")
+    programs.dir.chmod(0o777)          # its own user puts the socket there
+    server = postroad(config=section("defang", "milter", programs.start("mimedefang", unix=True)))
+    assert send(server, PLAIN)[0] == 250
+    got = delivered(server)
+    assert b"X-Looked-At: MIMEDefang" in got
+    assert got.rstrip(b"\n").endswith(PLAIN.replace(b"\r\n", b"\n").split(b"\n\n")[1].rstrip(b"\n"))
+    assert send(server, virus_messages()["mime"])[0] == 250
+    server.wait_event("mda.delivered", count=2)
+    second = server.mailbox("tom")[len(got):]
+    assert b"A program named invoice.com was attached" in second
+    assert b"EICAR" not in second and b"see the file" in second
+
+
+def test_rspamd_by_its_milter(postroad, programs):
+    need("rspamd")
+    server = postroad(config=section("rspamd", "milter", programs.start("rspamd")))
+    assert send(server, PLAIN)[0] == 250
+    assert b"At  noon?" in delivered(server)
+    code, why = send(server, PLAIN.replace(b"noon", GTUBE.encode()))
+    assert code in (550, 554) and b"ube" in why.lower(), why

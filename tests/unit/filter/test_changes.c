@@ -135,3 +135,25 @@ Test(changes, reply_codes)
     cr_expect_not(milter_take_refusal("f", SMFIR_REPLYCODE, SLICE("x\0"), &r));
     cr_expect_not(milter_take_refusal("f", SMFIR_REPLYCODE, SLICE("550 no end"), &r));
 }
+
+static int collect(void *arg, const void *p, size_t n)
+{
+    buf_add(arg, p, n);
+    return 0;
+}
+
+Test(changes, every_kind_of_line_end_becomes_crlf)
+{
+    const char *portions[] = {"a\nb\r\nc\r", "d\r", "\ne\r\r\nf"};
+    for (size_t i = 0; i < 3; i++)
+        cr_assert(changes_add_text(&changes, slice_str(portions[i])));
+    cr_assert(changes_end_text(&changes));
+    cr_assert_eq(spill_copy(&changes.body, collect, &out), 0);
+    cr_expect_str_eq(buf_str(&out), "a\r\nb\r\nc\r\nd\r\ne\r\n\r\nf\r\n");
+}
+
+Test(changes, a_body_of_nothing_stays_so)
+{
+    cr_assert(changes_add_text(&changes, SLICE("")) && changes_end_text(&changes));
+    cr_expect_eq(changes.body.size, 0);
+}
