@@ -1,10 +1,10 @@
 /* language.c - text beyond ASCII (RFC 6856): UTF8, LANG, names and passwords, and which messages a
  * client without UTF8 cannot be shown. */
+#include "reference/message/utf8.h"
 #include "reference/pop3d/session.h"
 
 #include <gsasl.h>
 #include <stdlib.h>
-#include <unistr.h>
 
 /* --- UTF8 (RFC 6856 2.1) ---------------------------------------------------------------------- */
 
@@ -49,7 +49,7 @@ bool pop3_header_is_utf8(struct session *s, size_t i)
     while (r && !found && message_line(r, &p) == 1) {
         if (p.begins && p.text.n == 0)
             break;
-        found = !is_ascii(p.text) && u8_check((const uint8_t *)p.text.p, p.text.n) == NULL;
+        found = !is_ascii(p.text) && utf8_valid(p.text);
     }
     message_reader_free(r);
     return found;

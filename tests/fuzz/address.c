@@ -2,6 +2,7 @@
 #include "reference/message/address.h"
 
 #include <stdlib.h>
+#include <unistr.h>
 
 static void check(bool holds)
 {
@@ -9,12 +10,14 @@ static void check(bool holds)
         abort();
 }
 
-/* RFC 5321 4.1.2, 4.5.3.1: printable octets only, the limits kept, and one canonical form. */
+/* RFC 5321 4.1.2, 4.5.3.1: printable octets only, or UTF-8 (RFC 6531 3.3), the limits kept, and one
+ * canonical form. */
 static void check_path(const struct path *p)
 {
     size_t n = strlen(p->address);
     for (size_t i = 0; i < n; i++)
-        check(p->address[i] >= 32 && p->address[i] <= 126);
+        check((unsigned char)p->address[i] >= 32 && p->address[i] != 127);
+    check(u8_check((const uint8_t *)p->address, n) == NULL);
     check(n <= 254 && strlen(p->local) <= 64 && strlen(p->domain) <= 255);
     if (p->domain[0] == 0)
         return;
