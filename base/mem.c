@@ -1,11 +1,14 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 void die(int code, const char *fmt, ...)
 {
@@ -50,4 +53,22 @@ char *xasprintf(const char *fmt, ...)
         s = NULL;
     va_end(ap);
     return checked(s);
+}
+
+void stack_give_back(void)
+{
+    enum { KEPT = 8 * 1024 };        /* below here: this call, and signal handlers */
+    pthread_attr_t attr;
+    void *low;
+    size_t size;
+    char here;
+    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+        return;
+    pthread_attr_getstack(&attr, &low, &size);
+    pthread_attr_destroy(&attr);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = ((uintptr_t)low + page - 1) & ~(page - 1);
+    uintptr_t last = ((uintptr_t)&here - KEPT) & ~(page - 1);
+    if (last > first && (uintptr_t)&here - (uintptr_t)low < size)
+        madvise((void *)first, last - first, MADV_DONTNEED);
 }

@@ -14,6 +14,10 @@ void *xreallocarray(void *p, size_t count, size_t size);
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Gives the memory below the caller's frame back to the system: for a thread that will wait for long after it
+ * was busy, whose stack would keep what its deepest call used. */
+void stack_give_back(void);
+
 /* Prints "program: message" to standard error and exits with code. `message` should name the
  * file and line concerned and the remedy. */
 void die(int code, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));

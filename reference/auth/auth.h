@@ -34,6 +34,8 @@ struct auth_client;
 /* Connects when first used. c is borrowed. */
 struct auth_client *auth_client_new(const struct config *c);
 void auth_client_free(struct auth_client *a);
+/* Nothing will be asked for a while: the connection, and the thread that it has in the auth process, end. */
+void auth_client_rest(struct auth_client *a);
 
 /* Does the password fit? `peer` (address text) is for the event and throttling. */
 enum auth_status auth_verify(struct auth_client *a, const char *user, const char *password,

@@ -32,6 +32,11 @@ static void disconnect(struct auth_client *a)
     a->stream = NULL;
 }
 
+void auth_client_rest(struct auth_client *a)
+{
+    disconnect(a);
+}
+
 void auth_client_free(struct auth_client *a)
 {
     if (!a)

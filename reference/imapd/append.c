@@ -8,6 +8,7 @@ struct append {
     bool missing;            /* there is no such mailbox */
     int error;               /* errno of the first failure; 0: none */
     bool has_nul;            /* in a literal that may have none */
+    bool has_8bit_header;    /* RFC 6855 4: not without ENABLE */
     bool has_empty;          /* RFC 3502 3: a message without octets takes it all back */
 };
 
@@ -35,9 +36,24 @@ static bool read_head(struct args *a, struct flag_list *flags, int64_t *date, bo
     return args_literal_head(a, l);
 }
 
+/* Whether a header has 8-bit octets: looks at its portions one after the other. */
+struct header_look { bool over, at_line_start, has_8bit; };
+
+static void look(struct header_look *h, struct slice portion)
+{
+    for (size_t i = 0; i < portion.n && !h->over; i++) {
+        char c = portion.p[i];
+        h->over = c == '\n' && h->at_line_start;
+        h->has_8bit |= (unsigned char)c >= 0x80;
+        if (c != '\r')
+            h->at_line_start = c == '\n';
+    }
+}
+
 /* The octets of the literal, to the mailbox or, once something failed, nowhere. False: lost. */
 static bool take_octets(struct session *s, struct append *p, const struct literal *l)
 {
+    struct header_look header = {.over = s->utf8, .at_line_start = true};
     uint64_t left = l->size;
     p->has_empty |= left == 0;
     while (left > 0) {
@@ -46,11 +62,13 @@ static bool take_octets(struct session *s, struct append *p, const struct litera
             return false;
         got = slice_sub(got, 0, left < got.n ? (size_t)left : got.n);
         p->has_nul |= !l->binary && memchr(got.p, 0, got.n) != NULL;
+        look(&header, got);
         if (p->error == 0 && view_append_write(p->to, got.p, got.n) != 0)
             failed(p);
         stream_consume(s->io, got.n);
         left -= got.n;
     }
+    p->has_8bit_header |= header.has_8bit;
     return true;
 }
 
@@ -135,6 +153,8 @@ static void take_messages(struct session *s, struct args *a, struct append *p)
         refuse(s, p);
     else if (p->has_nul)
         imap_bad(s, "NUL in a message that is no literal8 (RFC 9051 4.3.1)");
+    else if (p->has_8bit_header)
+        imap_no(s, "[CANNOT] the header has octets above 127: ENABLE UTF8=ACCEPT first");
     else if (p->has_empty)
         imap_no(s, "[CANNOT] a message without octets: nothing is appended");
     else

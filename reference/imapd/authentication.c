@@ -69,6 +69,8 @@ static void log_in(struct session *s)
     }
     store_account_limit(s->mail, (uint64_t)who->quota);
     s->state = AUTHENTICATED;
+    if (s->accounts->done)
+        s->accounts->done(s->accounts->arg);
     stream_set_timeout(s->io, s->config->timeout_imap);
     event("imapd.login", EV_INT("session", s->number), EV_STR("client", s->client),
           EV_STR("user", s->account.user));

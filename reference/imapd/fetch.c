@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { OUTPUT_MAX = 48 * 1024 };     /* is sent when it is larger */
+enum { OUTPUT_MAX = 64 * 1024 };     /* is sent when it is larger, which the stream does without a copy */
 
 /* One FETCH command while it is answered. */
 struct fetching {
@@ -69,16 +69,19 @@ static void add_plain_items(struct fetching *g, const struct view_message *v, bo
     }
 }
 
-/* The envelope, and with it what searches and sorts of the same header will want. */
+/* The envelope, and with it what SEARCH, SORT, THREAD and HEADER.FIELDS will want of the same header. */
 static void make_envelope(struct session *s, uint32_t uid, struct slice header, struct buf *made)
 {
     struct envelope e;
-    struct buf summary = {0};
+    struct buf text = {0};
     envelope_read(&e, header);
     envelope_write(made, &e);
-    summary_make(&summary, header);
-    view_cache_put(s->view, uid, CACHE_FIELDS, buf_slice(&summary));
-    buf_free(&summary);
+    summary_make(&text, header);
+    view_cache_put(s->view, uid, CACHE_FIELDS, buf_slice(&text));
+    buf_clear(&text);
+    fetch_common_fields(header, &text);
+    view_cache_put(s->view, uid, CACHE_HEADER, buf_slice(&text));
+    buf_free(&text);
 }
 
 /* An item that is kept ready in the index, or made now and kept from then on. */
@@ -108,6 +111,59 @@ static void add_cached(struct fetching *g, struct fetch_message *m, const struct
 
 /* ---- a message --------------------------------------------------------------------------------- */
 
+/* The common fields of its header, out of the index or read now and kept there. */
+static struct slice common_fields(struct fetching *g, struct fetch_message *m,
+                                  const struct cached *cached, struct buf *made)
+{
+    if (cached && cached->text[CACHE_HEADER].p)
+        return cached->text[CACHE_HEADER];
+    const struct mime_message *message = fetch_header(m);
+    if (!message)
+        return (struct slice){0};
+    if (made->len == 0) {
+        fetch_common_fields(message->root->header_text, made);
+        view_cache_put(g->s->view, view_uid(g->s->view, m->seq), CACHE_HEADER, buf_slice(made));
+    }
+    return buf_slice(made);
+}
+
+/* What can go wrong is found out before anything is sent: the text is gone, or cannot be decoded. False: it
+ * is so. */
+static bool prepare(struct fetching *g, struct fetch_message *m, const struct cached *cached)
+{
+    for (size_t i = 0; i < g->f->n; i++) {
+        const struct fetch_section *f = &g->f->sections[i];
+        if (cached && cached->text[CACHE_HEADER].p && fetch_is_common(f))
+            continue;
+        if (!fetch_open(m)) {
+            g->gone |= errno == ENOENT;
+            g->unreadable |= errno != ENOENT;
+            return false;
+        }
+        if (f->kind != FETCH_BODY && !fetch_binary_known(m, f)) {
+            g->unknown_encoding = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool write_sections(struct fetching *g, struct fetch_message *m, const struct cached *cached)
+{
+    struct buf made = {0};
+    bool good = true;
+    for (size_t i = 0; i < g->f->n && good && !m->failed; i++) {
+        const struct fetch_section *f = &g->f->sections[i];
+        if (fetch_is_common(f))
+            fetch_write_common(f, common_fields(g, m, cached, &made), &g->out);
+        else
+            good = fetch_write_section(m, f, &g->out);
+        buf_add_byte(&g->out, ' ');
+    }
+    buf_free(&made);
+    return good && !m->failed;
+}
+
 /* Writes its FETCH response; nothing of it when its text cannot be had. False: the stream is of no use. */
 static bool answer(struct fetching *g, uint32_t seq, const struct view_message *v,
                    const struct cached *cached, bool flags)
@@ -115,15 +171,9 @@ static bool answer(struct fetching *g, uint32_t seq, const struct view_message *
     struct fetch_message m = {.s = g->s, .seq = seq};
     const struct fetch *f = g->f;
     size_t before = g->out.len;
-    /* Whether the text can be had is found out before anything is sent. */
-    if (f->n > 0 && !fetch_open(&m))
-        goto unreadable;
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->sections[i].kind != FETCH_BODY && !fetch_binary_known(&m, &f->sections[i])) {
-            g->unknown_encoding = true;
-            fetch_message_free(&m);
-            return true;
-        }
+    if (!prepare(g, &m, cached)) {
+        fetch_message_free(&m);
+        return true;
     }
     buf_printf(&g->out, "* %u FETCH (", seq);
     add_plain_items(g, v, flags);
@@ -135,11 +185,7 @@ static bool answer(struct fetching *g, uint32_t seq, const struct view_message *
         add_cached(g, &m, cached, CACHE_BODYSTRUCTURE, "BODYSTRUCTURE");
     if (m.failed)
         goto unreadable;
-    bool good = true;
-    for (size_t i = 0; i < f->n && good && !m.failed; i++) {
-        good = fetch_write_section(&m, &f->sections[i], &g->out);
-        buf_add_byte(&g->out, ' ');
-    }
+    bool good = write_sections(g, &m, cached);
     if (g->out.len > 0 && g->out.data[g->out.len - 1] == ' ')
         buf_truncate(&g->out, g->out.len - 1);
     buf_add_str(&g->out, ")\r\n");
@@ -148,7 +194,7 @@ static bool answer(struct fetching *g, uint32_t seq, const struct view_message *
     if (g->out.len > OUTPUT_MAX)
         imap_send(g->s, &g->out);
     fetch_message_free(&m);
-    return good && !m.failed;
+    return good;
 
 unreadable:
     g->gone |= errno == ENOENT;
@@ -162,7 +208,10 @@ unreadable:
 
 static unsigned kinds_wanted(const struct fetch *f)
 {
-    return (f->items & ITEM_ENVELOPE ? 1u << CACHE_ENVELOPE : 0) |
+    unsigned header = 0;
+    for (size_t i = 0; i < f->n; i++)
+        header |= fetch_is_common(&f->sections[i]) ? 1u << CACHE_HEADER : 0;
+    return header | (f->items & ITEM_ENVELOPE ? 1u << CACHE_ENVELOPE : 0) |
            (f->items & ITEM_BODY ? 1u << CACHE_BODY : 0) |
            (f->items & ITEM_BODYSTRUCTURE ? 1u << CACHE_BODYSTRUCTURE : 0);
 }

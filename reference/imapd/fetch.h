@@ -55,6 +55,14 @@ const struct mime_message *fetch_header(struct fetch_message *m);
 const struct mime_message *fetch_whole(struct fetch_message *m);
 void fetch_message_free(struct fetch_message *m);
 
+/* Can the section be answered from what CACHE_HEADER keeps? It is a choice of the message's own fields that
+ * clients often want. */
+bool fetch_is_common(const struct fetch_section *f);
+/* Appends what CACHE_HEADER keeps of a header. */
+void fetch_common_fields(struct slice header, struct buf *out);
+/* Writes the section out of that. */
+void fetch_write_common(const struct fetch_section *f, struct slice common, struct buf *out);
+
 /* Writes a section as "BODY[1.2]<0> {5}\r\n..." behind what is in out; large text goes straight to the
  * stream. False: the stream cannot be used any more. */
 bool fetch_write_section(struct fetch_message *m, const struct fetch_section *f, struct buf *out);

@@ -107,6 +107,15 @@ static bool write_extent(struct fetch_message *m, uint64_t offset, uint64_t size
     return true;
 }
 
+/* Puts a choice of fields in place. */
+static void write_text(const struct fetch_section *f, struct slice fields, struct buf *out)
+{
+    uint64_t offset = 0, size = fields.n;
+    cut(f, &offset, &size);
+    buf_printf(out, " {%llu}\r\n", (unsigned long long)size);
+    buf_add_slice(out, slice_sub(fields, (size_t)offset, (size_t)(offset + size)));
+}
+
 static bool write_fields(struct fetch_message *m, const struct fetch_section *f, struct buf *out)
 {
     struct buf fields = {0};
@@ -114,17 +123,56 @@ static bool write_fields(struct fetch_message *m, const struct fetch_section *f,
     if (!message)
         return true;
     write_name(f, out);
-    if (section_fields(message, &f->section, &fields)) {
-        uint64_t offset = 0, size = fields.len;
-        cut(f, &offset, &size);
-        buf_printf(out, " {%llu}\r\n", (unsigned long long)size);
-        buf_add(out, buf_str(&fields) + offset, size);
-    } else {
+    if (section_fields(message, &f->section, &fields))
+        write_text(f, buf_slice(&fields), out);
+    else
         buf_add_str(out, " NIL");
-    }
     buf_free(&fields);
     return true;
 }
+
+/* ---- fields that clients show in lists --------------------------------------------------------- */
+
+static const struct slice common[] = {
+    {"Date", 4}, {"From", 4}, {"Sender", 6}, {"Reply-To", 8}, {"To", 2}, {"Cc", 2}, {"Bcc", 3},
+    {"Subject", 7}, {"Message-ID", 10}, {"In-Reply-To", 11}, {"References", 10}, {"Newsgroups", 10},
+    {"Priority", 8}, {"X-Priority", 10}, {"Importance", 10}, {"Content-Type", 12},
+    {"Content-Description", 19}, {"Lines", 5}, {"List-Id", 7}, {"List-Post", 9}, {"X-Label", 7},
+    {"X-Spam-Flag", 11}, {"X-TUID", 6}, {"Resent-From", 11}, {"Resent-To", 9}, {"Delivered-To", 12},
+};
+enum { COMMON = sizeof common / sizeof *common };
+
+bool fetch_is_common(const struct fetch_section *f)
+{
+    const struct section *s = &f->section;
+    if (f->kind != FETCH_BODY || s->kind != SECTION_FIELDS || s->depth > 0)
+        return false;
+    for (size_t i = 0; i < s->names_count; i++) {
+        size_t k = 0;
+        while (k < COMMON && !slice_ieq(s->names[i], common[k]))
+            k++;
+        if (k == COMMON)
+            return false;
+    }
+    return true;
+}
+
+void fetch_common_fields(struct slice header, struct buf *out)
+{
+    header_choose(header, common, COMMON, false, out);
+}
+
+void fetch_write_common(const struct fetch_section *f, struct slice header, struct buf *out)
+{
+    struct buf fields = {0};
+    write_name(f, out);
+    header_choose(header, f->section.names, f->section.names_count, false, &fields);
+    buf_add_str(&fields, "\r\n");
+    write_text(f, buf_slice(&fields), out);
+    buf_free(&fields);
+}
+
+/* ---- stretches of the message ------------------------------------------------------------------ */
 
 /* Where the section lies. For the message's own header and text its structure need not be known. */
 static bool find_extent(struct fetch_message *m, const struct section *s, uint64_t *offset,

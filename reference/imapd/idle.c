@@ -1,6 +1,7 @@
 /* idle.c - IDLE (RFC 2177, RFC 9051 6.3.13). */
 #include "reference/imapd/session.h"
 
+#include "base/mem.h"
 #include "base/timing.h"
 
 enum { DONE_MAX = 1000 };        /* octets of the line that ends it */
@@ -35,6 +36,7 @@ static bool wait_and_tell(struct session *s, int wake)
         bool changed;
         /* Whether anything happened since the last look is found out before waiting for it. */
         imap_tell_changes(s, true);
+        stack_give_back();
         enum io r = stopping(s) ? IO_ERROR
                                 : stream_wait_beside(s->io, wake, limit - mono_ms(), &changed);
         if (stopping(s)) {

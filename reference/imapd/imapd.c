@@ -7,12 +7,20 @@
 #include "reference/tls/tls.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
+
+enum { HEAPS_MAX = 4 };
 
 static enum auth_status ask_auth(void *client, const char *user, const char *password,
                                  const char *peer, struct account *out)
 {
     return auth_verify(client, user, password, peer, out);
+}
+
+static void rest(void *client)
+{
+    auth_client_rest(client);
 }
 
 /* RFC 8314 3.2: on port 993 TLS comes first. */
@@ -39,7 +47,7 @@ static void serve(struct stream *io, const struct session_info *info, void *ctx)
     }
     struct auth_client *auth = auth_client_new(imap->config);
     const struct sasl_backend sasl = auth_sasl_backend(auth);
-    if (imap_session(io, imap, &(struct imap_accounts){ask_auth, auth, &sasl}, client,
+    if (imap_session(io, imap, &(struct imap_accounts){ask_auth, rest, auth, &sasl}, client,
                      info->number))
         stream_close(io);
     else
@@ -53,6 +61,8 @@ int imapd_main(const struct config *c, const struct role_listener *l, size_t n)
         die(73, "%s: mail_dir %s cannot be made: %s; make it, writable for user %s", c->path,
             c->mail_dir, strerror(errno), c->mda_user ? c->mda_user : "that runs postroad");
     struct imap_ctx ctx = {.config = c, .tls = tls_server_context()};
+    /* Threads beyond a few gain nothing from a heap of their own, and each keeps what was freed. */
+    mallopt(M_ARENA_MAX, HEAPS_MAX);
     struct service *service = service_new(&(struct service_conf){
         .name = "imapd",
         .max_sessions = c->sessions,

@@ -18,6 +18,7 @@ struct imap_ctx {
 struct imap_accounts {
     enum auth_status (*verify)(void *arg, const char *user, const char *password,
                                const char *peer, struct account *out);
+    void (*done)(void *arg);           /* the client has logged in, for hours maybe; NULL: nothing is to be done */
     void *arg;
     const struct sasl_backend *sasl;   /* carries AUTHENTICATE out; NULL: no mechanism is offered */
 };

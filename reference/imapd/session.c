@@ -2,6 +2,7 @@
 #include "reference/imapd/session.h"
 
 #include "base/event.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 
@@ -80,14 +81,27 @@ static void execute(struct session *s, struct args *a)
     }
 }
 
+/* Waits for a command. Who sends none for a while is idle, and costs little from then on. */
+static enum io wait_for_command(struct session *s)
+{
+    enum { BUSY_MS = 2000 };
+    bool other;
+    int64_t timeout = s->state == STRANGER ? s->config->timeout_command : s->config->timeout_imap;
+    enum io r = stream_wait(s->io, timeout < BUSY_MS ? timeout : BUSY_MS);
+    if (r != IO_TIMEOUT || timeout <= BUSY_MS)
+        return r;
+    stack_give_back();
+    return stream_wait_beside(s->io, -1, timeout - BUSY_MS, &other);
+}
+
 /* One turn of the dialogue. */
 static void serve_command(struct session *s)
 {
     struct args a;
     stream_set_idle(s->io, true);
-    enum io r = stopping(s) ? IO_ERROR
-                            : args_begin(&a, s->io, s->state == STRANGER ? ARGS_MAX_STRANGER
-                                                                         : ARGS_MAX, s->utf8);
+    enum io r = stopping(s) ? IO_ERROR : wait_for_command(s);
+    if (r == IO_OK)
+        r = args_begin(&a, s->io, s->state == STRANGER ? ARGS_MAX_STRANGER : ARGS_MAX, s->utf8);
     stream_set_idle(s->io, false);
     if (stopping(s)) {
         imap_bye(s, "shutdown", "[UNAVAILABLE] the server goes down; come again soon");

@@ -196,6 +196,7 @@ enum cache_kind {
     CACHE_ENVELOPE,                /* RFC 9051 7.5.2, as sent */
     CACHE_BODY,                    /* BODY without extensions */
     CACHE_BODYSTRUCTURE,
+    CACHE_HEADER,                  /* fields that clients ask for in lists of messages, as they are */
     CACHE_FIELDS,                  /* what SEARCH, SORT and THREAD want of the header */
     CACHE_KINDS
 };

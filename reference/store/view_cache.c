@@ -21,7 +21,7 @@ struct cache_line {
 
 static int64_t cache_key(const struct mailbox_row *box, enum cache_kind kind, uint32_t uid)
 {
-    return (int64_t)kind << 61 | MESSAGE_KEY(box, uid);
+    return (int64_t)kind << 60 | MESSAGE_KEY(box, uid);
 }
 
 int cache_forget(struct index *ix, const struct mailbox_row *box, uint32_t first, uint32_t last)

@@ -41,19 +41,27 @@ static int64_t read_all(int fd, void *p, size_t n, int64_t offset)
 
 static void convert(struct buf *out, struct slice text, bool *after_cr)
 {
-    buf_reserve(out, text.n + text.n / 16);
-    while (text.n > 0) {
-        ptrdiff_t lf = slice_index(text, '\n');
-        size_t n = lf < 0 ? text.n : (size_t)lf;
-        buf_add(out, text.p, n);
+    buf_reserve(out, 2 * text.n + 1);      /* the most that it can become: this loop is every FETCH's time */
+    const char *p = text.p, *end = p + text.n;
+    char *to = out->data + out->len;
+    while (p < end) {
+        const char *lf = memchr(p, '\n', (size_t)(end - p));
+        size_t n = (size_t)((lf ? lf : end) - p);
+        memcpy(to, p, n);
+        to += n;
         if (n > 0)
-            *after_cr = text.p[n - 1] == '\r';
-        if (lf >= 0) {
-            buf_add(out, *after_cr ? "\n" : "\r\n", *after_cr ? 1 : 2);
+            *after_cr = p[n - 1] == '\r';
+        p += n;
+        if (lf) {
+            if (!*after_cr)
+                *to++ = '\r';
+            *to++ = '\n';
             *after_cr = false;
+            p++;
         }
-        text = slice_sub(text, n + (lf >= 0), text.n);
     }
+    out->len = (size_t)(to - out->data);
+    *to = 0;
 }
 
 /* Converts block i, whose start is known, and so knows where the next one begins. */
@@ -61,7 +69,8 @@ static int load_block(struct message_text *t, size_t i)
 {
     char raw[BLOCK];
     bool after_cr = t->starts[i].after_cr;
-    int64_t n = read_all(t->fd, raw, sizeof raw, (int64_t)i * BLOCK);
+    int64_t left = t->length - (int64_t)i * BLOCK;
+    int64_t n = read_all(t->fd, raw, left < BLOCK ? (size_t)left : BLOCK, (int64_t)i * BLOCK);
     if (n < 0)
         return -1;
     buf_clear(&t->block);

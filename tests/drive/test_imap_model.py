@@ -227,13 +227,25 @@ class Client:
         self.learn()
         self.check_all()
 
+    def search(self):
+        """The same question by UID and by number; those that are gone may match or not (RFC 2180 4.3)."""
+        flag, key = self.random.choice([(rb"\Seen", "SEEN"), (rb"\Flagged", "FLAGGED"),
+                                        (rb"work", "KEYWORD work"), (rb"\Deleted", "DELETED")])
+        untagged = self.imap.ok(f"UID SEARCH {key}")
+        found = {int(n) for line in untagged if line.startswith(b"* SEARCH") for n in line.split()[2:]}
+        expected = {u for u in self.view if flag in self.world.messages.get(u, ())}
+        assert {u for u in found if u in self.world.messages} == expected
+        assert found <= set(self.view)
+        self.take([li for li in untagged if not li.startswith(b"* SEARCH")], True)
+        self.learn()
+
     def again(self):
         self.imap.ok("UNSELECT")
         self.select()
 
     def step(self):
         needs = [self.store, self.store, self.store, self.expunge, self.fetch, self.see, self.copy,
-                 self.move]
+                 self.move, self.search]
         always = [self.noop, self.append, self.append, self.append, self.status, self.idle, self.again]
         self.random.choice(always + (needs if self.view else []))()
 

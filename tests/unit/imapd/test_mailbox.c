@@ -126,6 +126,15 @@ Test(imap_mailbox, list_and_lsub)
     }
 }
 
+Test(imap_mailbox, append_of_8bit_headers)
+{
+    golden("a APPEND INBOX {15+}\r\nSubject: \xc3\xa9\r\n\r\n\r\n",
+           "a NO [CANNOT] the header has octets above 127: ENABLE UTF8=ACCEPT first\r\n");
+    cr_assert(strstr(answers("b APPEND INBOX {16+}\r\nSubject: e\r\n\r\n\xc3\xa9\r\n"), "b OK [APPENDUID "));
+    cr_assert(strstr(answers("a ENABLE UTF8=ACCEPT\r\nb APPEND INBOX UTF8 (~{15+}\r\nSubject: \xc3\xa9\r\n\r\n)\r\n"),
+                     "b OK [APPENDUID "));
+}
+
 Test(imap_mailbox, append_that_is_wrong)
 {
     world_config.message_size = 100;

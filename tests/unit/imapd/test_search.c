@@ -23,7 +23,7 @@ static void begin(void)
 {
     struct buf script = {0};
     dialogue_begin(FORMAT_MAILDIR);
-    buf_add_str(&script, LOGIN);
+    buf_add_str(&script, LOGIN "e ENABLE UTF8=ACCEPT\r\n");    /* a name in UTF-8 is among them */
     add_append(&script, "(\\Seen $Work) \" 7-Feb-1994 23:59:59 +0000\"", FIRST);
     add_append(&script, "(\\Flagged) \" 8-Feb-1994 00:00:00 +0000\"", SECOND);
     add_append(&script, "(\\Draft)", THIRD);
