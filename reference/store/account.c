@@ -7,11 +7,14 @@
 #include "reference/store/view_internal.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 /* How long, and how many, accounts without a session are kept. */
 #define WARM_MS 60000
 #define WARM_MAX 64
+/* After so long without any use an index is closed. */
+#define PARK_MS 20000
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct store_account *accounts;
@@ -46,6 +49,7 @@ static struct store_account *account_new(const struct config *c, const char *use
     struct store_account *a = xcalloc(1, sizeof *a);
     a->config = c;
     a->home = xstrdup(home ? home : "");
+    a->used = mono_ms();
     pthread_mutex_init(&a->lock, NULL);
     bool valid = mailbox_place_init(&a->place, c, user, uid, gid);
     char *path = xasprintf("%s/.%s.index", c->mail_dir, user);
@@ -119,8 +123,7 @@ void store_account_put(struct store_account *a)
     if (!a)
         return;
     account_lock(a);
-    if (a->index.db)
-        index_rest(&a->index);
+    index_rest(&a->index);
     account_unlock(a);
     pthread_mutex_lock(&list_lock);
     int64_t now = mono_ms();
@@ -129,6 +132,30 @@ void store_account_put(struct store_account *a)
     struct store_account *cold = take_cold(now - WARM_MS, WARM_MAX);
     pthread_mutex_unlock(&list_lock);
     free_list(cold);
+}
+
+void store_account_tidy(void)
+{
+    int64_t now = mono_ms();
+    bool parked = false;
+    pthread_mutex_lock(&list_lock);
+    for (struct store_account *a = accounts; a; a = a->next) {
+        if (pthread_mutex_trylock(&a->lock) != 0)
+            continue;              /* in use */
+        views_drop_cold(a);
+        if (a->used < now - PARK_MS && a->index.db) {
+            for (struct mailbox_view *v = a->views; v; v = v->next)
+                v->source->rest(v);
+            index_park(&a->index);
+            parked = true;
+        }
+        pthread_mutex_unlock(&a->lock);
+    }
+    struct store_account *cold = take_cold(now - WARM_MS, WARM_MAX);
+    pthread_mutex_unlock(&list_lock);
+    free_list(cold);
+    if (parked)
+        malloc_trim(0);            /* what many small pieces add up to goes back to the system */
 }
 
 void store_account_forget_all(void)

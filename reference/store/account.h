@@ -35,6 +35,8 @@ struct store_account *store_account_get(const struct config *c, const char *user
 /* Gives it back; all its view sessions must be closed. It stays warm for a while. NULL is fine. */
 void store_account_put(struct store_account *a);
 
+/* Lets go of what was not used for a while; the watcher (watch.c) does it every few seconds. */
+void store_account_tidy(void);
 /* Frees what is only kept warm: when memory is short, and at the end of a process or test. */
 void store_account_forget_all(void);
 

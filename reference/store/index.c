@@ -114,8 +114,12 @@ static int fail(struct index *ix, int code)
     return -1;
 }
 
+static int reopen(struct index *ix);
+
 static sqlite3_stmt *query(struct index *ix, enum statement which, const char *types, va_list ap)
 {
+    if (!ix->db && reopen(ix) < 0)
+        return NULL;
     if (!ix->st[which]) {
         int code = sqlite3_prepare_v3(ix->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT,
                                       &ix->st[which], NULL);
@@ -198,7 +202,7 @@ int index_commit(struct index *ix)
 void index_rollback(struct index *ix)
 {
     int error = errno;
-    if (!sqlite3_get_autocommit(ix->db))
+    if (ix->db && !sqlite3_get_autocommit(ix->db))
         index_run(ix, ST_ROLLBACK, "");
     errno = error;
 }
@@ -217,7 +221,8 @@ bool index_changed(struct index *ix)
 
 void index_rest(struct index *ix)
 {
-    sqlite3_db_release_memory(ix->db);
+    if (ix->db)
+        sqlite3_db_release_memory(ix->db);
 }
 
 /* --- opening ------------------------------------------------------------------------------------ */
@@ -317,6 +322,8 @@ static int try_open(struct index *ix)
         return fail(ix, code);
     sqlite3_busy_timeout(ix->db, BUSY_MS);
     sqlite3_extended_result_codes(ix->db, 1);
+    /* What the log holds is as good there; a checkpoint would wait for the disk. */
+    sqlite3_db_config(ix->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (make_tables(ix) < 0 || note_boot(ix) < 0)
         return -1;
     index_changed(ix);
@@ -333,6 +340,31 @@ static void close_db(struct index *ix)
     sqlite3_close(ix->db);
     ix->db = NULL;
     errno = error;
+}
+
+void index_park(struct index *ix)
+{
+    if (!ix->db || ix->damaged || !sqlite3_get_autocommit(ix->db))
+        return;
+    close_db(ix);
+    ix->parked = true;
+}
+
+static int reopen(struct index *ix)
+{
+    if (!ix->parked || !index_is_current(ix)) {
+        ix->damaged = true;        /* or gone, or another's */
+        errno = ESTALE;
+        return -1;
+    }
+    ix->parked = ix->durable = false;
+    if (try_open(ix) == 0) {
+        ix->data_version = -1;     /* nobody knows who wrote meanwhile */
+        return 0;
+    }
+    close_db(ix);
+    ix->parked = true;
+    return -1;
 }
 
 void index_remove(const char *path)
@@ -374,6 +406,6 @@ void index_close(struct index *ix)
 bool index_is_current(const struct index *ix)
 {
     struct stat st;
-    return ix->db && stat(ix->path, &st) == 0 && st.st_ino == ix->file.st_ino &&
+    return (ix->db || ix->parked) && stat(ix->path, &st) == 0 && st.st_ino == ix->file.st_ino &&
            st.st_dev == ix->file.st_dev;
 }

@@ -36,6 +36,7 @@ struct index {
     struct stat file;              /* which file it is */
     bool durable;                  /* the mode that is set */
     bool may_sync;                 /* config->fsync */
+    bool parked;                   /* closed until it is needed again */
     bool damaged;                  /* must be thrown away */
     bool replaced;                 /* index_open found a damaged one and has made a new one */
     int64_t data_version;          /* changes when another connection has committed */
@@ -65,5 +66,7 @@ void index_rollback(struct index *ix);         /* keeps errno */
 bool index_changed(struct index *ix);
 /* Gives memory back while nothing is done. */
 void index_rest(struct index *ix);
+/* Closes the file until the next statement: an idle account costs no descriptors and little memory. */
+void index_park(struct index *ix);
 
 #endif

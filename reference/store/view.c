@@ -64,7 +64,7 @@ void view_unpin(struct mailbox_view *v)
     errno = error;
 }
 
-static void drop_cold(struct store_account *a)
+void views_drop_cold(struct store_account *a)
 {
     int64_t before = mono_ms() - WARM_MS;
     int warm = 0;
@@ -169,7 +169,7 @@ struct view_session *view_open(struct store_account *a, const char *name, bool r
     if (!clean)
         return NULL;
     account_lock(a);
-    drop_cold(a);
+    views_drop_cold(a);
     /* A damaged index shows when it is read; then it is made anew, once. */
     for (int tries = 0; !s && tries < 2; tries++) {
         if (account_check_index(a) < 0)

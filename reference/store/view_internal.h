@@ -34,6 +34,7 @@ struct store_account {
     uint64_t own_limit;            /* octets; 0: the configuration's */
     struct mailbox_view *views;    /* loaded */
     int64_t uidvalidity;           /* the largest seen, also in an index that was lost since */
+    int64_t used;                  /* mono_ms of the last sync */
     int refs;                      /* guarded by the list's lock (account.c), as the next two */
     int64_t unused_since;          /* mono_ms, when refs is 0 */
     struct store_account *next;
@@ -209,6 +210,7 @@ void view_count_out(struct mailbox_row *box, const struct row *r);
 /* The loaded view, loading it when needed. No sync. */
 struct mailbox_view *view_find(struct store_account *a, const char *name);
 void view_free(struct mailbox_view *v);
+void views_drop_cold(struct store_account *a);
 /* Takes it out of the account: its sessions get ESTALE. */
 void view_detach(struct mailbox_view *v);
 /* Keeps it from being freed, loaded and brought up to date; NULL with errno. */

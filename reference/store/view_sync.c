@@ -200,6 +200,7 @@ int view_refresh(struct mailbox_view *v, bool writer)
 {
     uint64_t modseq = v->box.modseq, generation = v->generation;
     int again = 1;
+    v->account->used = mono_ms();
     for (int tries = 0; again == 1 && tries < TRIES_MAX; tries++) {
         struct scan scan = {0};
         again = v->gone || view_check_index(v) < 0 ? -1 : 0;

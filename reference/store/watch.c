@@ -6,6 +6,7 @@
  * watches, a mailbox that is not there yet) is looked at every POLL_MS while somebody idles. */
 #include "base/event.h"
 #include "base/mem.h"
+#include "base/timing.h"
 #include "reference/store/view_internal.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define POLL_MS 1000
+#define TIDY_MS 10000              /* between two calls of store_account_tidy */
 #define NAMES_MAX (256 * 1024)     /* octets of names kept; more: look at all */
 #define BUCKETS 1024
 #define THREAD_STACK (128 * 1024)
@@ -109,11 +111,12 @@ static void drain(void)
 static void *run(void *arg)
 {
     (void)arg;
+    int64_t tidied = mono_ms();
     for (;;) {
         struct pollfd p[2] = {{.fd = inotify_fd, .events = POLLIN},
                               {.fd = control_fd, .events = POLLIN}};
         pthread_mutex_lock(&lock);
-        int wait = polled_idle > 0 ? POLL_MS : -1;
+        int wait = polled_idle > 0 ? POLL_MS : TIDY_MS;
         pthread_mutex_unlock(&lock);
         int n = poll(p, 2, wait);
         uint64_t dummy;
@@ -126,6 +129,10 @@ static void *run(void *arg)
                 wake_all(w, -1);
         }
         pthread_mutex_unlock(&lock);
+        if (mono_ms() - tidied >= TIDY_MS) {
+            store_account_tidy();
+            tidied = mono_ms();
+        }
     }
 }
 

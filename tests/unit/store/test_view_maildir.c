@@ -1,5 +1,5 @@
 /* A view of a Maildir that others change too, and whose index may be lost. */
-#include "reference/store/index.h"
+#include "reference/store/view_internal.h"
 #include "tests/unit/store/view_world.h"
 
 #include <dirent.h>
@@ -262,6 +262,31 @@ Test(view_others, two_processes_share_an_index)
     start_again();
     s = open_view("INBOX");
     cr_assert_str_eq(flags_of(s), "1:S word 3:");
+    view_close(s);
+}
+
+Test(view_others, an_index_is_closed_while_nobody_needs_it)
+{
+    struct config other_config = world_config;
+    put_message("INBOX", 0, NULL, "N: 1\r\n\r\n");
+    struct view_session *s = open_view("INBOX");
+    index_park(&tom->index);
+    cr_assert_null(tom->index.db);
+    struct store_account *other = store_account_get(&other_config, "tom", "", -1, -1);
+    struct view_session *o = view_open(other, "INBOX", false);
+    store_flags(o, 1, 1, FLAGS_ADD, FLAG_SEEN, 0);
+    view_close(o);
+    store_account_put(other);
+    cr_assert_str_eq(sync_text(s, true), "changed 1");
+    index_park(&tom->index);
+    cr_assert_eq(put_message("INBOX", 0, NULL, "N: 2\r\n\r\n"), 2);
+    cr_assert_str_eq(sync_text(s, true), "exists 2 recent 2");
+    index_park(&tom->index);
+    unlink(world_path(".tom.index"));
+    cr_assert_str_eq(sync_text(s, true), "gone", "it was removed meanwhile");
+    view_close(s);
+    s = open_view("INBOX");
+    cr_assert_str_eq(flags_of(s), "1:S 2:");
     view_close(s);
 }
 
