@@ -227,6 +227,10 @@ static void read_auth(struct config *c, cfg_t *cfg)
     cfg_t *auth = cfg_getsec(cfg, "auth");
     c->auth_mechanisms = config_strings(auth, "mechanisms");
     c->auth_smtp = cfg_getbool(auth, "smtp");
+    c->auth_sender_match = cfg_getbool(auth, "sender-match");
+    c->no_mail = cfg_getbool(cfg, "no-mail");
+    const char *expn = cfg_getstr(cfg, "expn");
+    c->expn = strcmp(expn, "all") == 0 ? EXPN_ALL : strcmp(expn, "none") == 0 ? EXPN_NONE : EXPN_TRUSTED;
     c->auth_plain_without_tls = cfg_getbool(auth, "plain-without-tls");
     c->auth_pop3_needs_tls = !cfg_getbool(auth, "pop3-user-without-tls");
     c->auth_imap_login_without_tls = cfg_getbool(auth, "imap-login-without-tls");
@@ -279,6 +283,7 @@ static void read_numbers(struct config *c, cfg_t *cfg)
 
     cfg_t *l = cfg_getsec(cfg, "limits");
     c->message_size = conf_size(l, "message-size");
+    c->free_space = conf_size(l, "free-space");
     c->recipients = (int)cfg_getint(l, "recipients");
     c->hops = (int)cfg_getint(l, "hops");
     c->sessions = (int)cfg_getint(l, "sessions");

@@ -103,6 +103,8 @@ struct config {
     bool fsync;                       /* false only for experiments */
 
     struct string_list local_domains; /* delivered here; also "[our address]" literals */
+    bool no_mail;                     /* RFC 7504: the host takes none, and says so in its greeting */
+    enum expn { EXPN_NONE, EXPN_TRUSTED, EXPN_ALL } expn; /* who may see the members of an alias */
     struct string_list relay_domains; /* accepted from all and passed on: backup exchanger */
     struct netblock_list relay_from;  /* clients that may send anywhere */
     char *users_file;
@@ -130,6 +132,7 @@ struct config {
     int max_exchangers;               /* tried in one attempt */
 
     /* RFC 5321 4.5.3.1 */
+    uint64_t free_space;              /* octets that the spool's disk must have left for MAIL */
     uint64_t message_size;            /* octets of a message; 0: no limit */
     int recipients;                   /* in one transaction, at least 100 */
     int hops;                         /* Received lines before a message counts as looping */
@@ -153,6 +156,7 @@ struct config {
     char *tls_certificate, *tls_key;  /* PEM files; NULL: no TLS */
     char *tls_client_ca;              /* PEM file: issuers of clients' certificates; NULL: none */
     struct string_list auth_mechanisms;
+    bool auth_sender_match;           /* MAIL FROM must be an address of who has logged in */
     bool auth_smtp;                   /* AUTH on port 25 too */
     bool auth_plain_without_tls;      /* passwords in plain text may be sent in plain text */
     bool auth_pop3_needs_tls;         /* POP3's USER and PASS are refused without TLS */

@@ -107,6 +107,16 @@ static int check_relay_tls(cfg_t *cfg, cfg_opt_t *opt)
                       "known; write \"opportunistic\", \"none\", \"require\" or \"verify\"");
 }
 
+static bool is_expn(struct slice s)
+{
+    return slice_eq_str(s, "none") || slice_eq_str(s, "trusted") || slice_eq_str(s, "all");
+}
+
+static int check_expn(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_each(cfg, opt, is_expn, "known; write \"none\", \"trusted\" or \"all\"");
+}
+
 /* Least values that the RFCs ask for, or that make sense. */
 static const struct { const char *key; long least; const char *why; } least_values[] = {
     {"recipients", 100, "RFC 5321 4.5.3.1.8"},
@@ -175,7 +185,8 @@ static cfg_opt_t relay_keys[] = {
 };
 static cfg_opt_t auth_keys[] = {
     CFG_STR_LIST("mechanisms", "{\"PLAIN\", \"LOGIN\", \"EXTERNAL\"}", CFGF_NONE),
-    CFG_BOOL("smtp", cfg_false, CFGF_NONE), CFG_BOOL("plain-without-tls", cfg_false, CFGF_NONE),
+    CFG_BOOL("smtp", cfg_false, CFGF_NONE),
+    CFG_BOOL("sender-match", cfg_false, CFGF_NONE), CFG_BOOL("plain-without-tls", cfg_false, CFGF_NONE),
     CFG_BOOL("pop3-user-without-tls", cfg_true, CFGF_NONE),
     CFG_BOOL("imap-login-without-tls", cfg_false, CFGF_NONE), CFG_STR("anonymous", "", CFGF_NONE),
     CFG_INT("free-guesses", 10, CFGF_NONE), CFG_STR("keytab", "", CFGF_NONE),
@@ -212,7 +223,7 @@ static cfg_opt_t delivery_keys[] = {
     CFG_INT("max-exchangers", 5, CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t limit_keys[] = {
-    CFG_STR("message-size", "50M", CFGF_NONE), CFG_INT("recipients", 1000, CFGF_NONE),
+    CFG_STR("message-size", "50M", CFGF_NONE), CFG_STR("free-space", "10M", CFGF_NONE), CFG_INT("recipients", 1000, CFGF_NONE),
     CFG_INT("hops", 100, CFGF_NONE), CFG_INT("sessions", 1000, CFGF_NONE),
     CFG_INT("sessions-per-client", 50, CFGF_NONE), CFG_INT("errors", 20, CFGF_NONE),
     CFG_STR("pop3-login-delay", "0s", CFGF_NONE), CFG_END(),
@@ -240,6 +251,7 @@ static cfg_opt_t top_keys[] = {
     CFG_STR_LIST("relay-domains", "{}", CFGF_NONE),
     CFG_STR_LIST("relay-from", "{\"127.0.0.0/8\", \"::1\"}", CFGF_NONE),
     CFG_STR("users-file", "/etc/postroad/users", CFGF_NONE), CFG_STR("aliases-file", "", CFGF_NONE),
+    CFG_BOOL("no-mail", cfg_false, CFGF_NONE), CFG_STR("expn", "trusted", CFGF_NONE),
     CFG_STR_LIST("program-folders", "{}", CFGF_NONE),
     CFG_STR("content-filter", "", CFGF_NONE), CFG_STR("postmaster", "root", CFGF_NONE), CFG_STR("mda-socket", "", CFGF_NONE),
     CFG_SEC("mailboxes", mailbox_keys, CFGF_NONE),
@@ -294,6 +306,8 @@ static const struct {
     {retry_keys, NULL, conf_check_duration},
     {delivery_keys, NULL, check_least},
     {limit_keys, "message-size", check_message_size},
+    {limit_keys, "free-space", conf_check_size},
+    {top_keys, "expn", check_expn},
     {limit_keys, "pop3-login-delay", conf_check_duration},
     {limit_keys, NULL, check_least},
     {timeout_keys, NULL, conf_check_duration},

@@ -19,6 +19,7 @@
 #define STACK_SIZE (256 * 1024)
 #define TICK_MS 500              /* connections are tidied, removals made durable */
 #define REMOVALS_MS 100
+#define WAKE_MAX 260             /* an id, or "@" and a domain */
 #define WAKE_BATCH 512           /* datagrams read before anything else is done */
 #define WAKE_QUEUE 8             /* a longer burst may not have fitted the socket's queue */
 #define LOOK_MS 100              /* between looks through active/ because of that */
@@ -140,10 +141,41 @@ static void look_at(struct role *role, const char *id)
     free(path);
 }
 
+/* ETRN (RFC 1985): what waits for a domain is due now, and the domain is not dead any more. */
+struct wanted { struct role *role; struct slice name; bool below; };
+
+static bool look_for_one(void *arg, const char *id)
+{
+    const struct wanted *x = arg;
+    struct envelope e;
+    int fd = queue_open(x->role->c, "deferred", id, &e, NULL);
+    bool hit = false;
+    if (fd < 0)
+        return true;
+    for (size_t i = 0; i < e.rcpt_count && !hit; i++) {
+        struct slice domain = address_domain(e.rcpt[i].address);
+        size_t at = domain.n > x->name.n ? domain.n - x->name.n : 0;
+        hit = state_is_open(e.rcpt[i].state) &&
+              (slice_ieq(domain, x->name) || (x->below && at > 0 && domain.p[at - 1] == '.' &&
+                                              slice_ieq(slice_sub(domain, at, domain.n), x->name)));
+    }
+    envelope_free(&e);
+    close(fd);
+    if (hit)
+        queue_retry_now(x->role->c, id);
+    return !roles_stopping();
+}
+
+static void look_for_domain(struct role *role, const char *name)
+{
+    struct wanted x = {.role = role, .below = name[0] == '.', .name = slice_str(name + (name[0] == '.'))};
+    queue_list(role->c, "deferred", look_for_one, &x);
+}
+
 /* Reads what wake-ups there are. */
 static void read_wakes(struct role *role)
 {
-    char id[QUEUE_ID_MAX];
+    char id[WAKE_MAX];
     int n = 0;
     for (ssize_t got; n < WAKE_BATCH; n++) {
         got = recv(role->wake_fd, id, sizeof id - 1, MSG_DONTWAIT);
@@ -153,6 +185,8 @@ static void read_wakes(struct role *role)
         if (got == 0) {
             scheduler_forgive(role->s);
             scan(role);
+        } else if (id[0] == '@') {
+            look_for_domain(role, id + 1);
         } else if (queue_id_valid(id)) {
             look_at(role, id);
         }

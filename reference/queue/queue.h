@@ -142,7 +142,11 @@ int queue_move(const struct config *c, const char *id, const char *from, const c
 int queue_defer(const struct config *c, const char *id, int64_t next_us);
 /* Every recipient is done or failed: removes file and log. */
 int queue_remove(const struct config *c, const char *folder, const char *id);
-/* Asks the queue role to look now: one id, or NULL for all folders. Never blocks, may be lost. */
+/* Is there room for a message of so many octets, with limits { free-space } left? True also when
+ * nobody can tell. */
+bool queue_has_room(const struct config *c, uint64_t octets);
+/* Asks the queue role to look now: one id, "@domain" (what waits for it; "@.domain": for those below
+ * it as well), or NULL for all folders. Never blocks, may be lost. */
 void queue_wake(const struct config *c, const char *id);
 /* For the operator's flush: a deferred message becomes due now, and the queue is woken. 0 or -1. */
 int queue_retry_now(const struct config *c, const char *id);

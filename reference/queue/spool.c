@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -183,6 +184,14 @@ static int wake_fd = -1;
 static void open_wake_fd(void)
 {
     wake_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+bool queue_has_room(const struct config *c, uint64_t octets)
+{
+    struct statvfs st;
+    if (!c->spool || statvfs(c->spool, &st) != 0)
+        return true;
+    return (uint64_t)st.f_bavail * st.f_frsize >= c->free_space + octets && (st.f_files == 0 || st.f_favail > 0);
 }
 
 void queue_wake(const struct config *c, const char *id)

@@ -94,6 +94,11 @@ static void read_keywords(struct client *cl)
             cl->utf8 = true;
         } else if (slice_ieq_str(word, "STARTTLS")) {
             cl->starttls = true;
+        } else if (slice_ieq_str(word, "LIMITS")) {
+            while (slice_word(&line, &word))
+                if (slice_istarts(word, SLICE("RCPTMAX=")) &&
+                    !slice_number(slice_sub(word, 8, word.n), UINT32_MAX, &cl->rcpt_max))
+                    cl->rcpt_max = 0;    /* RFC 9422 4: a malformed limit is none */
         } else if (slice_ieq_str(word, "SIZE")) {
             cl->size = true;
             /* RFC 1870 3: the number is optional, and 0 means no limit. */
@@ -115,7 +120,7 @@ bool client_hello(struct client *cl)
 {
     cl->pipelining = cl->size = cl->eight_bit = cl->utf8 = cl->starttls = false;
     cl->chunking = cl->binary = cl->dsn = false;
-    cl->size_limit = 0;
+    cl->size_limit = cl->rcpt_max = 0;
     if (!hello(cl, cl->lmtp ? "LHLO" : "EHLO"))
         return false;
     if (reply_is(&cl->reply, 2)) {

@@ -28,6 +28,7 @@ struct relay_recipient {
     unsigned notify;             /* NOTIFY to pass on (enum notify); 0: none */
     const char *orcpt;           /* ORCPT to pass on; NULL: none; borrowed */
     bool dsn_taken;              /* its server offers DSN: notices are its business now */
+    bool over;                   /* left out of the last one, which was full (RFC 9422) */
     bool too_many;               /* in the last one RCPT got 452 or 552: may fit into another */
 };
 
@@ -57,6 +58,7 @@ struct client {
     char address[64];
     const char *id;              /* of the message at hand, for events; borrowed */
     bool pipelining, size, eight_bit, chunking, binary, dsn, utf8, starttls; /* what EHLO offered */
+    uint64_t rcpt_max;           /* LIMITS RCPTMAX (RFC 9422); 0: none was told */
     uint64_t size_limit;         /* 0: none was told */
     SSL_CTX *tls;                /* for STARTTLS; NULL: not to be used; borrowed */
     enum relay_tls tls_policy;   /* what is asked of it */

@@ -109,25 +109,29 @@ static void tell_connect(const struct attempt *a, const char *host, const char *
 }
 
 /* Who takes part in the next transaction: at first everybody open, then those who did not fit into
- * the one before while others did. False when that is nobody. */
-static bool choose(struct attempt *a, bool first)
+ * the one before while others did. No more than the server said that it takes. False when that is
+ * nobody. */
+static bool choose(struct attempt *a, const struct client *cl, bool first)
 {
-    bool accepted = first, any = false;
+    bool accepted = first;
+    uint64_t taken = 0;
     for (size_t i = 0; i < a->n; i++)
         accepted |= a->r[i].take && a->r[i].accepted;
     for (size_t i = 0; i < a->n; i++) {
         struct relay_recipient *r = &a->r[i];
-        r->take = accepted && is_open(r) && (first || (r->take && r->too_many));
-        any |= r->take;
+        bool wanted = is_open(r) && (first || r->over || (accepted && r->take && r->too_many));
+        r->take = wanted && (cl->rcpt_max == 0 || taken < cl->rcpt_max);
+        r->over = wanted && !r->take;
+        taken += r->take;
     }
-    return any;
+    return taken > 0;
 }
 
 /* False when the connection turned out to be dead before anything was said. */
 static bool transact(struct attempt *a, struct client *cl)
 {
     bool heard = true;
-    for (bool first = true; heard && !cl->broken && choose(a, first); first = false)
+    for (bool first = true; heard && !cl->broken && choose(a, cl, first); first = false)
         heard = client_transact(cl, a->m, a->r, a->n);
     return heard;
 }

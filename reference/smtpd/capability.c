@@ -27,6 +27,12 @@ static bool auth_offered(const struct session *s)
     return any;
 }
 
+/* RFC 9422 4: what a client could find out only by being refused. */
+static void limits_parameter(const struct session *s, struct buf *b)
+{
+    buf_printf(b, " RCPTMAX=%d", s->config->recipients);
+}
+
 struct capability {
     const char *keyword;
     const char *source;
@@ -49,16 +55,16 @@ static const struct capability capabilities[] = {
     {"STARTTLS", "RFC 3207", true, NULL, 0, starttls_offered},
     {"AUTH", "RFC 4954", true, mechanisms_parameter, 500 /* its section 3 (5) */, auth_offered},
     /* RFC 5321 4.1.1.1: commands outside the required set must be listed. */
+    {"EXPN", "RFC 5321 3.5.2", true, NULL, 0, smtpd_may_expand},
+    {"ETRN", "RFC 1985", true, NULL, 0, smtpd_may_etrn},
+    {"LIMITS", "RFC 9422", true, limits_parameter, 0, NULL},
     {"HELP", "RFC 5321 4.1.1.8", true, NULL, 0, NULL},
 
-    {"ETRN", "RFC 1985", false, NULL, 0, NULL},
     {"REQUIRETLS", "RFC 8689", false, NULL, 0, NULL},
-    {"LIMITS", "RFC 9422", false, NULL, 0, NULL},
     {"DELIVERBY", "RFC 2852", false, NULL, 0, NULL},
     {"FUTURERELEASE", "RFC 4865", false, NULL, 0, NULL},
     {"MT-PRIORITY", "RFC 6710", false, NULL, 0, NULL},
     {"BURL", "RFC 4468", false, NULL, 0, NULL},
-    {"EXPN", "RFC 5321 3.5.2", false, NULL, 0, NULL},
 };
 
 enum { CAPABILITIES = sizeof capabilities / sizeof *capabilities, COMMAND_LINE = 512 };

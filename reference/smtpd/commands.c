@@ -19,14 +19,15 @@ const struct command smtpd_commands[] = {
     {"NOOP", PHASE_ANY, true, false, true, smtpd_noop, "NOOP [<string>]", "RFC 5321 4.1.1.9"},
     {"QUIT", PHASE_ANY, false, false, true, smtpd_quit, "QUIT", "RFC 5321 4.1.1.10"},
     {"VRFY", PHASE_ANY, true, true, true, smtpd_vrfy, "VRFY <user or address>", "RFC 5321 4.1.1.6"},
+    {"EXPN", PHASE_ANY, true, true, true, smtpd_expn, "EXPN <alias>", "RFC 5321 4.1.1.7"},
+    {"ETRN", PHASE_READY, true, false, true, smtpd_etrn, "ETRN <domain>",
+     "RFC 1985 5"},
     {"HELP", PHASE_ANY, true, false, true, smtpd_help, "HELP [<command>]", "RFC 5321 4.1.1.8"},
     {"STARTTLS", PHASE_ANY, true, false, true, smtpd_starttls, "STARTTLS", "RFC 3207 4"},
     {"AUTH", PHASE_ANY, true, false, true, smtpd_auth, "AUTH <mechanism> [<initial response>]",
      "RFC 4954 4"},
 
     /* Known, but not implemented: 502, not 500 (RFC 5321 4.2.4). */
-    {"EXPN", PHASE_ANY, true, true, true, smtpd_not_implemented, NULL, "RFC 5321 4.1.1.7"},
-    {"ETRN", PHASE_ANY, true, false, true, smtpd_not_implemented, NULL, "RFC 1985 5"},
     {"BURL", PHASE_ANY, true, false, true, smtpd_not_implemented, NULL, "RFC 4468 3"},
     {"TURN", PHASE_ANY, true, false, true, smtpd_not_implemented, NULL, "RFC 5321 F.1"},
     {"SEND", PHASE_ANY, true, false, true, smtpd_not_implemented, NULL, "RFC 5321 F.6"},

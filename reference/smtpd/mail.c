@@ -80,6 +80,33 @@ static const struct parameter_row rcpt_parameters[] = {
     {0},
 };
 
+/* RFC 6409 6.1: whoever has logged in may send as himself, and as an alias that leads to him. */
+static bool sender_matches(struct session *s, const struct path *from)
+{
+    struct account found = {0};
+    if (!s->config->auth_sender_match || !s->user || !s->ctx->account || from->address[0] == 0)
+        return true;
+    enum auth_status status = s->ctx->account(s->ctx->lookup_arg, from->address, &found);
+    bool his = status == AUTH_OK && found.user && strcmp(found.user, s->user) == 0;
+    for (size_t i = 0; status == AUTH_ALIAS && i < found.target_count; i++) {
+        struct slice t = slice_str(found.targets[i]), name;
+        slice_next(&t, '@', &name);
+        his |= slice_ieq_str(slice_str(found.targets[i]), s->user) || slice_ieq_str(name, s->user);
+    }
+    account_free(&found);
+    return his;
+}
+
+/* RFC 5321 4.2.3, RFC 1870 6.1: told at MAIL, before the message is on its way. */
+static bool has_room(struct session *s)
+{
+    if (queue_has_room(s->config, s->declared_size))
+        return true;
+    smtpd_refuse(s, 452, "4.3.1", "disk-full", "RFC 5321 4.2.3, RFC 1870 6.1",
+                 "no room in the queue, try later");
+    return false;
+}
+
 void smtpd_mail(struct session *s, struct slice argument)
 {
     struct path from;
@@ -91,8 +118,16 @@ void smtpd_mail(struct session *s, struct slice argument)
     policy_sender(&check, &from, &v);
     if (!verdict_accepts(&v)) {
         smtpd_answer(s, &v);
+    } else if (!sender_matches(s, &from)) {
+        smtpd_refuse(s, 550, "5.7.1", "sender-of-another", "RFC 6409 6.1, RFC 4954 9",
+                     "<%s> is not an address of %s", from.address, s->user);
     } else if (smtpd_parameters_apply(s, parameters, mail_parameters) && !refuse_utf8(s, &from, 550)) {
         s->envelope.reverse_path = xstrdup(from.address);
+        if (!has_room(s)) {
+            smtpd_transaction_reset(s);
+            path_free(&from);
+            return;
+        }
         if (smtpd_policy(s, AT_MAIL, NULL) &&
             smtpd_filters_pass(s, MILTER_MAIL, NULL, parameters)) {
             s->phase = PHASE_MAIL;

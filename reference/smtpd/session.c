@@ -167,7 +167,13 @@ static void greet(struct session *s)
     if (!smtpd_policy(s, AT_CONNECT, NULL))
         return;
     if (smtpd_filters_pass(s, MILTER_CONNECT, NULL, (struct slice){0})) {
-        smtpd_reply(s, 220, NULL, "%s ESMTP Postroad", s->config->hostname);
+        if (s->config->no_mail && s->peer->service == SERVICE_SMTP) {
+            /* RFC 7504 2, 3: 521 instead of 220, and the session waits for QUIT. */
+            smtpd_reply(s, 521, NULL, "%s takes no mail", s->config->hostname);
+            s->refused_at_connect = true;
+        } else {
+            smtpd_reply(s, 220, NULL, "%s ESMTP Postroad", s->config->hostname);
+        }
         return;
     }
     s->closing = true;

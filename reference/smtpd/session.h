@@ -74,6 +74,8 @@ void smtpd_bdat(struct session *s, struct slice argument);
 void smtpd_rset(struct session *s, struct slice argument);
 void smtpd_noop(struct session *s, struct slice argument);
 void smtpd_quit(struct session *s, struct slice argument);
+void smtpd_expn(struct session *s, struct slice argument);
+void smtpd_etrn(struct session *s, struct slice argument);
 void smtpd_vrfy(struct session *s, struct slice argument);
 void smtpd_help(struct session *s, struct slice argument);
 void smtpd_starttls(struct session *s, struct slice argument);
@@ -86,6 +88,10 @@ void smtpd_tls_began(struct session *s);
 bool smtpd_auth_enabled(const struct session *s);
 /* The command line for events: AUTH without its initial response. */
 struct slice smtpd_without_secret(struct slice line);
+
+/* May this client see the members of an alias (EXPN)? Start a queue (ETRN)? */
+bool smtpd_may_expand(const struct session *s);
+bool smtpd_may_etrn(const struct session *s);
 
 /* Drops what BDAT has brought so far, if anything. */
 void smtpd_chunks_abandon(struct session *s);

@@ -39,6 +39,8 @@ struct smtpd_ctx {
     const struct service *service;     /* asked whether it stops; NULL: it never does */
     const struct smtpd_spool *spool;
     account_lookup *lookup;
+    /* The whole answer of auth_lookup, for EXPN and the sender of a log-in; NULL in tests without. */
+    enum auth_status (*account)(void *arg, const char *address, struct account *out);
     domain_lookup *domain;
     void *lookup_arg;
     struct policy *policy;             /* the operator's rules; NULL: none */

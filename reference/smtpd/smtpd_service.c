@@ -67,6 +67,14 @@ static enum auth_status lookup(void *arg, const char *address)
     return status;
 }
 
+static enum auth_status account(void *arg, const char *address, struct account *out)
+{
+    struct auth_client *a = pool_take(arg);
+    enum auth_status status = auth_lookup(a, address, out);
+    pool_give(arg, a);
+    return status;
+}
+
 static enum auth_status domain(void *arg, struct slice name)
 {
     struct auth_pool *pool = arg;
@@ -159,6 +167,7 @@ int smtpd_main(const struct config *c, const struct role_listener *l, size_t n)
         .config = c,
         .spool = &smtpd_queue_spool,
         .lookup = lookup,
+        .account = account,
         .domain = domain,
         .lookup_arg = &pool,
         .policy = policy_new(c),
