@@ -14,6 +14,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { DRAIN_LOOK_MS = 200 };     /* between looks whether the drain became a stop */
+
 enum { MAX_LISTENERS = 32, STACK_DEFAULT = 256 * 1024, SESSIONS_DEFAULT = 1000 };
 
 /* A running session. `stream` is NULL once the session has closed it. */
@@ -30,6 +32,7 @@ struct service {
     void *args[MAX_LISTENERS + 1];
     int count;
     atomic_bool stopping;
+    atomic_bool draining;
     uint64_t number;
 
     pthread_mutex_t lock;                  /* guards what follows */
@@ -202,8 +205,10 @@ static void accept_one(struct service *s, int i)
 
 static void accept_until_stopped(struct service *s)
 {
-    while (!atomic_load(&s->stopping)) {
+    while (!atomic_load(&s->stopping) && !atomic_load(&s->draining)) {
         if (poll(s->poll, (nfds_t)s->count, -1) < 0)
+            continue;
+        if (s->poll[0].revents)  /* what waits now is for the successor */
             continue;
         for (int i = 1; i < s->count; i++)
             if (s->poll[i].revents)
@@ -223,6 +228,8 @@ void service_run(struct service *s)
 {
     accept_until_stopped(s);
     pthread_mutex_lock(&s->lock);
+    while (s->running > 0 && !atomic_load(&s->stopping))
+        wait_for_sessions(s, DRAIN_LOOK_MS);
     for (struct session *one = s->sessions; one; one = one->next)
         if (one->stream && atomic_load(&one->stream->idle))
             shutdown(one->stream->fd, SHUT_RD); /* wakes its read; it can still write */
@@ -232,6 +239,14 @@ void service_run(struct service *s)
             stream_interrupt(one->stream);
     wait_for_sessions(s, 10000);
     pthread_mutex_unlock(&s->lock);
+}
+
+void service_drain(struct service *s)
+{
+    atomic_store(&s->draining, true);
+    uint64_t one = 1;
+    ssize_t n = write(s->poll[0].fd, &one, sizeof one);
+    (void)n;
 }
 
 void service_stop(struct service *s)

@@ -42,6 +42,9 @@ void service_add_listener(struct service *s, int fd, void *arg);
 void service_run(struct service *s);
 /* Asks service_run to return; safe from a signal handler and from any thread. */
 void service_stop(struct service *s);
+/* Accepts no more, and lets the sessions go on until each ends by itself, or until service_stop: for
+ * a process whose successor already serves. As safe as service_stop. */
+void service_drain(struct service *s);
 /* True once stopping: sessions look at it between commands. False for NULL. */
 bool service_stopping(const struct service *s);
 int service_sessions(struct service *s);      /* running now */

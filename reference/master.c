@@ -24,6 +24,7 @@ enum {
     BACKOFF_MOST_MS = 30000,     /* ... up to this ... */
     HEALTHY_MS = 10000,          /* ... and from the start when it had lived so long */
     KILL_AFTER_MS = 1000,        /* SIGKILL, so long after the role's own time to finish */
+    DRAIN_MS = 3600 * 1000,      /* the old sessions may go on after a reload */
     TERM_AGAIN_MS = 1000,        /* SIGTERM is sent again: the first may have come too early */
 };
 
@@ -33,6 +34,7 @@ struct process {
     enum role role;
     int64_t started, term_again, kill_at;   /* mono_ms */
     bool leaving;
+    bool draining;               /* a reload's predecessor: its sessions end by themselves */
 };
 
 static struct master {
@@ -80,12 +82,24 @@ static void start(enum role r)
 
 static void tell_to_finish(struct process *p)
 {
-    if (p->leaving)
+    if (p->leaving && !p->draining)
         return;
     p->leaving = true;
+    p->draining = false;
     p->term_again = mono_ms() + TERM_AGAIN_MS;
     p->kill_at = mono_ms() + master.config->timeout_stop + KILL_AFTER_MS;
     kill(p->pid, SIGTERM);
+}
+
+/* After a reload nobody's session is cut: the old process accepts no more and ends with its last
+ * session, at the latest after DRAIN_MS. */
+static void tell_to_drain(struct process *p)
+{
+    if (p->leaving)
+        return;
+    p->leaving = p->draining = true;
+    p->kill_at = mono_ms() + DRAIN_MS;
+    kill(p->pid, SIGUSR1);
 }
 
 static bool runs(enum role r)
@@ -205,8 +219,14 @@ static void reload(void)
         else if (!runs(ROLE_QUEUE))
             start(ROLE_QUEUE);
     }
-    for (size_t i = 0; i < old_count; i++)
-        tell_to_finish(&master.processes[i]);
+    for (size_t i = 0; i < old_count; i++) {
+        struct process *p = &master.processes[i];
+        bool sessions = stop_rank[p->role] == 0;
+        if (sessions)
+            tell_to_drain(p);
+        else
+            tell_to_finish(p);
+    }
     config_free(old_config);
     event("master.reloaded", EV_STR("file", c->path), EV_INT("pid", getpid()));
     buf_free(&errors);
@@ -241,6 +261,12 @@ static int do_what_is_due(void)
         struct process *p = &master.processes[i];
         if (!p->leaving)
             continue;
+        if (p->draining) {
+            if (p->kill_at <= now)
+                tell_to_finish(p);
+            next = p->kill_at < next ? p->kill_at : next;
+            continue;
+        }
         if (p->kill_at <= now) {
             event("master.role-killed", EV_STR("role", role_name(p->role)), EV_INT("pid", p->pid));
             kill(p->pid, SIGKILL);

@@ -13,7 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static atomic_bool stopping;
+static atomic_bool stopping, draining;
 static _Atomic(struct service *) running_service;
 static int stop_pipe[2] = {-1, -1};
 
@@ -30,9 +30,22 @@ static void on_term(int signal_number)
     errno = saved;
 }
 
+static void on_drain(int signal_number)
+{
+    (void)signal_number;
+    int saved = errno;
+    atomic_store(&draining, true);
+    struct service *s = atomic_load(&running_service);
+    if (s)
+        service_drain(s);
+    errno = saved;
+}
+
 void roles_stop_service(struct service *s)
 {
     atomic_store(&running_service, s);
+    if (s && atomic_load(&draining))
+        service_drain(s);
     /* The signal may have come just before. */
     if (s && atomic_load(&stopping))
         service_stop(s);
@@ -55,6 +68,9 @@ void roles_begin(const char *role)
     struct sigaction term = {.sa_handler = on_term};
     sigemptyset(&term.sa_mask);
     sigaction(SIGTERM, &term, NULL);
+    struct sigaction drain = {.sa_handler = on_drain};
+    sigemptyset(&drain.sa_mask);
+    sigaction(SIGUSR1, &drain, NULL);
 
     /* Ctrl-C at a terminal goes to the whole group; only the master acts on it. A vanished peer is
      * an error code of write, not the end of the process. */

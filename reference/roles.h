@@ -17,7 +17,9 @@ int mda_main(const struct config *c, const struct role_listener *l, size_t n);
 int pop3d_main(const struct config *c, const struct role_listener *l, size_t n);
 int imapd_main(const struct config *c, const struct role_listener *l, size_t n);
 
-/* Set by the role's SIGTERM handler (installed by the master after the fork): the role polls
+/* SIGUSR1 tells a role with sessions that its successor serves (a reload): it accepts no more and ends
+ * when its sessions have (service_drain).
+ * Set by the role's SIGTERM handler (installed by the master after the fork): the role polls
  * roles_stopping() or hands its service to roles_stop_service(). */
 struct service;
 void roles_stop_service(struct service *s);

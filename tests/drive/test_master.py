@@ -285,3 +285,21 @@ def test_unknown_system_user(postroad):
     server = postroad(start=False, user="no-such-user")
     done = server.ctl("serve", "--foreground", check=False)
     assert done.returncode == 78 and "useradd --system" in done.stderr
+
+
+def test_a_reload_drops_no_session(postroad):
+    server = postroad()
+    with server.smtp() as client:
+        client.ehlo()
+        assert client.docmd("MAIL FROM:<jerry@magedu.test>")[0] == 250
+        old = server.role_pids()["smtpd"]
+        assert server.reload()["event"] == "master.reloaded"
+        for i in range(20):      # the successor serves, and nobody is sent away
+            with server.smtp() as other:
+                assert other.noop()[0] == 250
+        assert client.docmd("RCPT TO:<tom@hehuan.test>")[0] == 250
+        assert client.docmd("DATA")[0] == 354
+        client.send(b"Subject: kept\r\n\r\n.\r\n")
+        assert client.getreply()[0] == 250
+    wait_for(lambda: old not in server.role_pids().values(), what="the end of the old process")
+    wait_for(lambda: b"kept" in server.mailbox("tom"), what="the message")
