@@ -121,7 +121,7 @@ Test(smtpd, commands_that_are_not_understood)
         STEP(" NOOP\r\n", "500"), STEP("NOOPX\r\n", "500"), STEP("NOO\r\n", "500"),
         STEP("TURN\r\n", "502"), STEP("AUTH PLAIN\r\n", "502"),
         STEP("STARTTLS\r\n", "502"), STEP("send from:<a@b>\r\n", "502"), STEP("ETRN a\r\n", "503"),
-        STEP("HELP DATA\r\n", "214"), STEP("HELP EXPN\r\n", "504 5.5.4"),
+        STEP("HELP DATA\r\n", "214"), STEP("HELP TURN\r\n", "504 5.5.4"),
         STEP("HELP me\r\n", "504"), STEP("NOOP\r\n", "250"),
         STEP("GET / HTTP/1.1\r\nHost: mail\r\n\r\n", "500|500|500")));
 }
