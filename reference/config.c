@@ -202,6 +202,7 @@ static void read_places(struct config *c, cfg_t *cfg)
 
     cfg_t *m = cfg_getsec(cfg, "mailboxes");
     c->mail_dir = config_file_name(c, cfg_getstr(m, "path"));
+    c->mailbox_program = copy_or_null(cfg_getstr(m, "program"));
     if (!c->mail_dir)
         c->mail_dir = xstrdup("/var/spool/mail");
     c->mailbox_format =
@@ -402,6 +403,7 @@ void config_free(struct config *c)
     free(c->source_v6);
     config_filters_free(c);
     config_transports_free(c);
+    free(c->mailbox_program);
     config_free_strings(&c->program_folders);
     free(c->relay_ca);
     config_free_strings(&c->local_domains);

@@ -3,10 +3,10 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/timing.h"
-#include "reference/mda/mda.h"
+#include "reference/mda/program.h"
 #include "reference/message/address.h"
 #include "reference/message/utf8.h"
-#include "reference/store/store.h"
+#include "reference/store/account.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -28,6 +28,7 @@ enum phase { GREETED = 1, READY = 2, MAIL = 4, ANY = 7 };
 struct to {
     char *address;             /* as given at RCPT */
     struct account account;
+    bool commands;             /* of an alias, to be run */
 };
 
 struct session {
@@ -188,13 +189,25 @@ static enum auth_status find_account(struct session *s, const char *address, str
     return status;
 }
 
-static void add_recipient(struct session *s, const char *address)
+/* The commands of an alias. */
+static enum auth_status find_commands(struct session *s, const char *name, const char *domain,
+                                      struct account *out)
 {
+    char *address = xasprintf("%s@%s", name, domain);
+    enum auth_status status = s->accounts->lookup(s->accounts->arg, address, out);
+    free(address);
+    return status == AUTH_ALIAS ? AUTH_OK : status == AUTH_OK ? AUTH_NO : status;
+}
+
+static void add_recipient(struct session *s, const struct path *path)
+{
+    const char *address = path->address, *alias = mda_commands_of(path->local);
     struct account account = {0};
-    enum auth_status status = find_account(s, address, &account);
+    enum auth_status status = alias ? find_commands(s, alias, path->domain, &account)
+                                    : find_account(s, address, &account);
     if (status == AUTH_OK) {
         s->to = xreallocarray(s->to, s->to_count + 1, sizeof *s->to);
-        s->to[s->to_count++] = (struct to){xstrdup(address), account};
+        s->to[s->to_count++] = (struct to){xstrdup(address), account, alias != NULL};
         reply(s, "250 2.1.5 recipient ok");
         return;
     }
@@ -216,7 +229,7 @@ static void run_rcpt(struct session *s, struct slice argument)
     else if (s->to_count >= (size_t)s->config->recipients)
         reply(s, "452 4.5.3 too many recipients, send the rest in another transaction");
     else
-        add_recipient(s, path.address);
+        add_recipient(s, &path);
     path_free(&path);
 }
 
@@ -235,10 +248,57 @@ static const char *failure_text(int error)
     }
 }
 
+/* A program in the place of the mailbox (program.h). */
+static void deliver_by_program(struct session *s, const struct to *to, struct incoming *message)
+{
+    const char *id = message->id[0] ? message->id : NULL;
+    struct command_result result;
+    if (to->commands)
+        mda_run_commands(s->config, &to->account, s->sender, to->address, message, &result);
+    else
+        mda_run_program(s->config, &to->account, s->sender, to->address, message, &result);
+    event(result.delivered ? "mda.delivered" : "mda.failed", EV_INT("session", s->number),
+          EV_STR("id", id), EV_STR("user", to->account.user), EV_STR("to", to->address),
+          EV_STR("path", to->commands ? "commands" : s->config->mailbox_program),
+          EV_STR("reply", result.text));
+    reply(s, "%d %s %s", result.delivered ? 250 : result.temporary ? 451 : 554, result.status,
+          result.text);
+    stream_flush(s->io);
+}
+
+/* RFC 5321 4.2.2, RFC 3463 3.3: a message that will never fit is refused for good. */
+static bool over_quota(struct session *s, const struct to *to, const struct incoming *message)
+{
+    struct store_quota q = {0};
+    const struct account *a = &to->account;
+    if (a->quota <= 0 || to->commands)
+        return false;
+    struct store_account *box =
+        store_account_get(s->config, a->user, a->home, a->uid, a->gid);
+    bool known = box && store_account_quota(box, &q) == 0;
+    store_account_put(box);
+    if (!known || q.octets + message->octets <= (uint64_t)a->quota)
+        return false;
+    if (message->octets > (uint64_t)a->quota)
+        reply(s, "552 5.2.2 <%s> the message is larger than the whole mailbox may be", to->address);
+    else
+        reply(s, "452 4.2.2 <%s> the mailbox is full", to->address);
+    event("mda.failed", EV_INT("session", s->number), EV_STR("user", a->user),
+          EV_STR("to", to->address), EV_STR("reply", "over quota"));
+    stream_flush(s->io);
+    return true;
+}
+
 static void deliver_to(struct session *s, const struct to *to, struct incoming *message)
 {
     struct buf path = {0};
     const char *id = message->id[0] ? message->id : NULL;
+    if (over_quota(s, to, message))
+        return;
+    if (to->commands || s->config->mailbox_program) {
+        deliver_by_program(s, to, message);
+        return;
+    }
     if (s->ctx->deliver(s->config, &to->account, s->sender, message, &path) == 0) {
         event("mda.delivered", EV_INT("session", s->number), EV_STR("id", id),
               EV_STR("user", to->account.user), EV_STR("to", to->address),

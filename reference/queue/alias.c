@@ -106,7 +106,7 @@ static void expand_item(struct expansion *x, const char *item, const char *domai
 {
     const char *name = item[0] == '\\' ? item + 1 : item;
     char *address;
-    if (strchr("|/:", item[0])) {        /* "" too: strchr finds its NUL */
+    if (strchr("/:", item[0])) {         /* "" too: strchr finds its NUL */
         x->out->unsupported++;
         return;
     }
@@ -118,10 +118,33 @@ static void expand_item(struct expansion *x, const char *item, const char *domai
     free(address);
 }
 
+/* The commands of an alias are run by the delivery agent, all in one delivery: "|name"@domain is an
+ * address that nobody else has (mda/program.h). */
+static void add_commands(struct expansion *x, const char *name, const char *domain)
+{
+    struct buf address = {0};
+    buf_add_str(&address, "\"|");
+    for (const char *c = name; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            buf_add_byte(&address, '\\');
+        buf_add_byte(&address, *c);
+    }
+    buf_printf(&address, "\"@%s", domain);
+    add_target(x, buf_str(&address), true);
+    buf_free(&address);
+}
+
 static void expand(struct expansion *x, const struct account *alias, const char *domain, int depth)
 {
-    for (size_t i = 0; i < alias->target_count; i++)
-        expand_item(x, alias->targets[i], domain, depth);
+    bool commands = false;
+    for (size_t i = 0; i < alias->target_count; i++) {
+        if (alias->targets[i][0] == '|')
+            commands = true;
+        else
+            expand_item(x, alias->targets[i], domain, depth);
+    }
+    if (commands && alias->user)
+        add_commands(x, alias->user, domain);
 }
 
 void alias_expand(struct worker *w, const char *address, const struct account *alias,

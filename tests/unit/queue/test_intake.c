@@ -12,6 +12,7 @@ static const struct alias_row aliases[] = {
     {"bob", {"\\bob", "ann"}},
     {"away", {"jerry@magedu.test"}},
     {"pipe", {"|/usr/bin/procmail"}},
+    {"archive", {"/var/archive"}},
     {"mixed", {"/var/archive", "tom", "ann"}},
     {"ring", {"gnir", "gnir"}}, {"gnir", {"ring", "ring"}},
     {"deep", {"staff", "tom", "TOM@hehuan.test"}},
@@ -31,6 +32,7 @@ static enum auth_status look_up(void *arg, const char *address, struct account *
         return AUTH_TEMPFAIL;
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
         if (slice_ieq(slice_of(address, n), slice_str(aliases[i].name))) {
+            out->user = xstrdup(aliases[i].name);
             out->targets = xcalloc(6, sizeof *out->targets);
             for (; out->target_count < 6 && aliases[i].targets[out->target_count];
                  out->target_count++)
@@ -154,10 +156,15 @@ Test(intake, unknown_users_bounce)
     expect_bounce("5.1.1");
 }
 
+Test(intake, the_commands_of_an_alias_are_one_delivery)
+{
+    CHECK(":\"|pipe\"@hehuan.test ", "pipe@hehuan.test");
+    CHECK("", "archive@hehuan.test");
+    expect_bounce("5.3.0");
+}
+
 Test(intake, unsupported_items_bounce_and_the_others_are_served)
 {
-    CHECK("", "pipe@hehuan.test");
-    expect_bounce("5.3.0");
     CHECK(":tom@hehuan.test,ann@hehuan.test ", "mixed@hehuan.test");
 }
 
