@@ -158,7 +158,7 @@ Test(intake, unknown_users_bounce)
 
 Test(intake, the_commands_of_an_alias_are_one_delivery)
 {
-    CHECK(":\"|pipe\"@hehuan.test ", "pipe@hehuan.test");
+    CHECK(":\"|pipe\"@hehuan.test! ", "pipe@hehuan.test");
     CHECK("", "archive@hehuan.test");
     expect_bounce("5.3.0");
 }
