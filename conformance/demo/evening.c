@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 const struct layer evening_layers[] = {
-    {"waits for the greeting", "a mail server waits until it is greeted (RFC 5321 4.3.1)", {"early"}},
+    {"waits for the greeting", "a mail server waits until it is greeted (RFC 5321 4.3.1)",
+     {"early"}},
     {"log-in", "submission is for users (RFC 6409 4.3)", {"submission-not-trusted"}},
     {"rate", "so many letters a minute from one client", {"rate"}},
     {"no open relay", "mail for others only from our own (RFC 5321 3.6.2)", {"relay-refused"}},
@@ -42,7 +43,8 @@ static struct caller *caller_of(struct evening *e, const struct event_line *v)
 }
 
 /* The visit that has just begun from this address, if it is nobody's yet. */
-static void begin(struct evening *e, const struct event_line *connect, const struct event_line *visit)
+static void begin(struct evening *e, const struct event_line *connect,
+                  const struct event_line *visit)
 {
     struct caller c = {.session = event_number(connect, "session"), .us = connect->us,
                        .title = "", .client = event_text(connect, "client"), .helo = "", .name = "",
@@ -57,7 +59,8 @@ static void begin(struct evening *e, const struct event_line *connect, const str
 }
 
 /* A server that tries again in the session that it has kept open: a line of its own. */
-static struct caller *again(struct evening *e, const struct caller *before, const struct event_line *v)
+static struct caller *again(struct evening *e, const struct caller *before,
+                            const struct event_line *v)
 {
     struct caller c = *before;
     c.us = v->us;

@@ -37,7 +37,8 @@ static size_t stopped_by(const struct evening *e, int layer)
     return n;
 }
 
-static void add_text(struct buf *b, int x, int y, const char *class, const char *text, size_t columns)
+static void add_text(struct buf *b, int x, int y, const char *class, const char *text,
+                     size_t columns)
 {
     buf_printf(b, "<text x=\"%d\" y=\"%d\" class=\"%s\">", x, y, class);
     html_add(b, slice_str(text), columns);
@@ -68,7 +69,8 @@ static void add_row(struct buf *b, const struct caller *c, int y, int walls)
 {
     bool arrived = strcmp(c->rule, "mailbox") == 0;
     bool later = c->reply[0] == '4';
-    int stop = evening_layer_of(c->rule), end = arrived ? layer_x(walls) : layer_x(stop < 0 ? 0 : stop);
+    int stop = evening_layer_of(c->rule);
+    int end = layer_x(arrived ? walls : stop < 0 ? 0 : stop);
     const char *class = arrived ? "good" : later ? "later" : "bad";
     buf_add_str(b, "<g class=\"row\"><title>");
     html_add(b, slice_str(c->reply), 0);
@@ -77,11 +79,14 @@ static void add_row(struct buf *b, const struct caller *c, int y, int walls)
     buf_add_str(b, "</title>");
     add_text(b, 0, y + 4, "who", *c->title ? c->title : "jerry's server", 38);
     add_text(b, LEFT - 12, y + 4, "address", c->client, 0);
-    buf_printf(b, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" class=\"%s\"/>", LEFT, y, end, y, class);
+    buf_printf(b, "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" class=\"%s\"/>", LEFT, y, end, y,
+               class);
     for (int i = 0; i < walls && layer_x(i) < end; i++)
-        buf_printf(b, "<circle cx=\"%d\" cy=\"%d\" r=\"3\" class=\"%s dot\"/>", layer_x(i), y, class);
+        buf_printf(b, "<circle cx=\"%d\" cy=\"%d\" r=\"3\" class=\"%s dot\"/>", layer_x(i), y,
+                   class);
     if (arrived)
-        buf_printf(b, "<path d=\"M%d %d h22 v16 h-22 z m0 0 l11 9 l11 -9\" class=\"letter\"/>", end, y - 8);
+        buf_printf(b, "<path d=\"M%d %d h22 v16 h-22 z m0 0 l11 9 l11 -9\" class=\"letter\"/>", end,
+                   y - 8);
     else
         buf_printf(b, "<circle cx=\"%d\" cy=\"%d\" r=\"7\" class=\"%s dot\"/>", end, y, class);
     if (!arrived)
@@ -94,8 +99,8 @@ static void add_picture(struct buf *b, const struct evening *e)
 {
     int walls = layer_count(), width = layer_x(walls) + RIGHT;
     int height = HEAD + (int)e->n * ROW + 10;
-    buf_printf(b, "<svg viewBox=\"0 0 %d %d\" width=\"%d\" role=\"img\" aria-label=\"Who came, and which "
-                  "defence stopped whom\">\n", width, height, width);
+    buf_printf(b, "<svg viewBox=\"0 0 %d %d\" width=\"%d\" role=\"img\" aria-label=\"Who came, and "
+                  "which defence stopped whom\">\n", width, height, width);
     add_walls(b, e, height);
     for (size_t i = 0; i < e->n; i++)
         add_row(b, &e->v[i], HEAD + 8 + (int)i * ROW, walls);
@@ -115,10 +120,11 @@ static void add_questions(struct buf *b, const struct evening *e)
     size_t most = 1, back = e->questions[ABOUT_ADDRESS] + e->questions[ABOUT_LISTED_ADDRESS];
     for (int q = 0; q < QUESTIONS; q++)
         most = e->questions[q] > most ? e->questions[q] : most;
-    buf_printf(b, "<h2>What the DNS was asked</h2><p>%zu questions began with an address, %zu with the name "
-                  "of a host or a domain that mail goes to, %zu were about names on lists. Every client is "
-                  "looked up backwards; only a name that came out of that, or the domain of a letter that is "
-                  "sent on, is looked up forwards.</p>\n<svg viewBox=\"0 0 960 %d\" width=\"960\" role=\"img\">",
+    buf_printf(b, "<h2>What the DNS was asked</h2><p>%zu questions began with an address, %zu with the "
+                  "name of a host or a domain that mail goes to, %zu were about names on lists. Every "
+                  "client is looked up backwards; only a name that came out of that, or the domain of "
+                  "a letter that is sent on, is looked up forwards.</p>\n"
+                  "<svg viewBox=\"0 0 960 %d\" width=\"960\" role=\"img\">",
                back, e->questions[ABOUT_NAME] + e->questions[ABOUT_EXCHANGER],
                e->questions[ABOUT_LISTED_NAME], QUESTIONS * 34 + 6);
     for (int i = 0; i < QUESTIONS; i++) {
@@ -132,28 +138,14 @@ static void add_questions(struct buf *b, const struct evening *e)
     buf_add_str(b, "</svg>\n");
 }
 
-static const char style[] =
-    "svg { max-width: 100%; height: auto; display: block; }\n"
-    ".who { font-size: 13px; fill: var(--ink); } .address, .reply { font-size: 11.5px; fill: var(--soft); }\n"
-    ".address { text-anchor: end; } .layer { font-size: 13px; fill: var(--ink); font-weight: 600; }\n"
-    ".wall { stroke: var(--life); stroke-width: 2; } .row:hover .who { font-weight: 600; }\n"
-    ".good { stroke: var(--good); stroke-width: 2; } .bad { stroke: var(--bad); stroke-width: 2; }\n"
-    ".later { stroke: #c77d0a; stroke-width: 2; } .good.dot { fill: var(--good); } .bad.dot { fill: var(--bad); }\n"
-    ".later.dot { fill: #c77d0a; } .letter { fill: var(--sheet); stroke: var(--good); stroke-width: 1.6; }\n"
-    ".count { font-size: 13px; fill: #fff; text-anchor: middle; font-weight: 600; }\n"
-    ".stopped { fill: var(--bad); } .none { fill: var(--life); }\n"
-    ".back { fill: var(--dns); } .forth { fill: var(--smtp); } .name { fill: var(--lmtp); }\n"
-    ".reply { paint-order: stroke; stroke: var(--paper); stroke-width: 3; }\n"
-    ".legend .later { color: #c77d0a; } .legend .good { color: var(--good); }\n"
-    "main { max-width: 1420px; }\n";
-
 static const char intro[] =
-    "<p>A server with every defence up, and the visitors of one evening: a line each, in the order in which "
-    "they came. A line ends at the defence that stopped it; what it passed before is a small dot. Everything was "
-    "drawn from the logs of one run, with the real SpamAssassin and ClamAV. <b>Point at a line to read the "
-    "reply and the reason, at a defence to read what it does.</b></p>\n"
-    "<div class=\"legend\"><span class=\"good\">delivered</span><span class=\"later\">asked to come again</span>"
-    "<span class=\"bad\">refused</span></div>\n";
+    "<p>A server with every defence up, and the visitors of one evening: a line each, in the "
+    "order in which they came. A line ends at the defence that stopped it; what it passed before "
+    "is a small dot. Everything was drawn from the logs of one run, with the real SpamAssassin "
+    "and ClamAV. <b>Point at a line to read the reply and the reason, at a defence to read what "
+    "it does.</b></p>\n"
+    "<div class=\"legend\"><span class=\"good\">delivered</span>"
+    "<span class=\"later\">asked to come again</span><span class=\"bad\">refused</span></div>\n";
 
 int evening_page(const char *dir, const char *assets)
 {
@@ -166,8 +158,9 @@ int evening_page(const char *dir, const char *assets)
                     "<meta name=\"viewport\" content=\"width=device-width\">"
                     "<title>Postroad: one evening</title>\n<style>\n");
     page_add_asset(&b, assets, "page.css");
-    buf_add_str(&b, style);
-    buf_add_str(&b, "</style></head>\n<body><header><h1>One evening at mail.hehuan.test</h1><p class=\"when\">");
+    page_add_asset(&b, assets, "evening.css");
+    buf_add_str(&b, "</style></head>\n<body><header><h1>One evening at mail.hehuan.test</h1>"
+                    "<p class=\"when\">");
     buf_add_rfc5322_date(&b, e.v[0].us);
     buf_printf(&b, "</p><p class=\"verdict %s\">%s ", e.good ? "yes" : "no", e.good ? "✓" : "✗");
     html_add(&b, slice_str(e.verdict), 0);

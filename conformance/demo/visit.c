@@ -87,7 +87,8 @@ static int judge(const char *dir, const struct visit *v, size_t number, const ch
     struct evening e;
     bool colours = isatty(1);
     if (!find_outcome(dir, number, &e)) {
-        printf("?  %-34s the server has logged nothing of it; the last reply was %s\n", v->title, last);
+        printf("?  %-34s the server has logged nothing of it; the last reply was %s\n", v->title,
+               last);
         return 1;
     }
     for (size_t i = 0; i < e.n; i++) {
@@ -95,10 +96,11 @@ static int judge(const char *dir, const struct visit *v, size_t number, const ch
         if (c->number != number)
             continue;
         bool good = strcmp(c->rule, v->want) == 0;
-        const char *colour = !colours ? "" : strcmp(c->rule, "mailbox") == 0 ? "\033[32m" : "\033[31m";
+        bool arrived = strcmp(c->rule, "mailbox") == 0;
+        const char *colour = !colours ? "" : arrived ? "\033[32m" : "\033[31m";
         printf("%s%s%s  %-34s %-15s %s%s: %s%s\n", good ? "" : "WRONG ", colour,
-               strcmp(c->rule, "mailbox") == 0 ? "✓" : "✗", v->title, v->client, c->rule,
-               colours ? "\033[0m" : "", last, good ? "" : " <- this is not what should have stopped it");
+               arrived ? "✓" : "✗", v->title, v->client, c->rule, colours ? "\033[0m" : "", last,
+               good ? "" : " <- this is not what should have stopped it");
         fflush(stdout);
         evening_free(&e);
         return good ? 0 : 1;
@@ -147,6 +149,7 @@ int await(const char *address, uint16_t port, int64_t ms)
             return 0;
         }
     }
-    fprintf(stderr, "demo: nobody listens at %s port %d after %d s\n", address, port, (int)(ms / 1000));
+    fprintf(stderr, "demo: nobody listens at %s port %d after %d s\n", address, port,
+            (int)(ms / 1000));
     return 1;
 }

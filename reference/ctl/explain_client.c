@@ -15,9 +15,11 @@ static void explain_lists(struct policy_session *s)
             const struct dnsbl_answer *a = &answers[i];
             if (!a->asked)
                 continue;
-            printf("  %s of dnsbl %s: %s%s%s%s\n", subjects[k] == LIST_OF_CLIENT ? "address" : "name",
-                   conf->lists[i].name,
-                   a->listed ? "listed, " : a->trusted ? "not listed" : "no answer that can be used",
+            printf("  %s of dnsbl %s: %s%s%s%s\n",
+                   subjects[k] == LIST_OF_CLIENT ? "address" : "name", conf->lists[i].name,
+                   a->listed    ? "listed, "
+                   : a->trusted ? "not listed"
+                                : "no answer that can be used",
                    a->listed ? a->code : "", a->listed && a->reason ? " " : "",
                    a->listed && a->reason ? a->reason : "");
         }
@@ -42,8 +44,8 @@ void explain_client(const struct config *c, const struct netaddr *client)
         enum holds h = policy_rule_holds(&s, r, &f);
         if (h != HOLDS_NO)
             printf("  rule %s, at %s: %s%s (%s)\n", r->name, policy_stage_name(r->at),
-                   h == HOLDS_YES ? "" : "cannot be told now; would be ", action_name(r->action.kind),
-                   buf_str(&f.why));
+                   h == HOLDS_YES ? "" : "cannot be told now; would be ",
+                   action_name(r->action.kind), buf_str(&f.why));
         any |= h == HOLDS_YES;
         buf_free(&f.why);
         buf_free(&f.reason);

@@ -20,7 +20,8 @@ static void check(const struct list_conf *c, struct buf *errors)
     if (!c->server || !strstr(c->server, "://"))
         buf_printf(errors, "list %s: ldap needs server; write \"ldap://127.0.0.1\"\n", c->name);
     if (!c->filter || !strstr(c->filter, "$pattern"))
-        buf_printf(errors, "list %s: filter is missing; write \"(description=$pattern)\"\n", c->name);
+        buf_printf(errors, "list %s: filter is missing; write \"(description=$pattern)\"\n",
+                   c->name);
 }
 
 static void *open_list(const struct list_conf *conf)

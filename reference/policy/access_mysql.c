@@ -21,8 +21,8 @@ static void check(const struct list_conf *c, struct buf *errors)
     if (!c->server || !c->database || !c->user)
         buf_printf(errors, "list %s: mysql needs server, database and user\n", c->name);
     if (!c->query || !strstr(c->query, "$patterns"))
-        buf_printf(errors, "list %s: query is missing; write \"select pattern, reason from blocked where "
-                   "pattern in ($patterns)\"\n", c->name);
+        buf_printf(errors, "list %s: query is missing; write \"select pattern, reason from "
+                   "blocked where pattern in ($patterns)\"\n", c->name);
 }
 
 static void *open_list(const struct list_conf *conf)

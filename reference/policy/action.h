@@ -3,9 +3,9 @@
  *   accept                                 no later rule of this stage is asked
  *   reject [550] [5.7.1] [text]            refused for good
  *   defer  [451] [4.7.1] [text]            refused for now: the client tries again
- *   tag    Name: text                      this header field is put on the message; later rules go on
+ *   tag    Name: text                      this header field is added; later rules go on
  *   quarantine [address]                   taken, but delivered there instead
- *   hold                                   taken, and kept for the operator (postroad queue release)
+ *   hold                                   taken, and kept for the operator
  *   discard                                answered 250 and thrown away
  *
  * In texts $client, $name (its verified host name), $helo, $sender, $recipient, $list, $code,

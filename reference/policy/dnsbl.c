@@ -84,7 +84,7 @@ struct round {
     const char *key;
     size_t list[LISTS_MAX], n;         /* which lists are asked */
     struct lookup q[LISTS_MAX];
-    struct lookup test[2 * LISTS_MAX]; /* for list[i]: [2 * i] must be there, [2 * i + 1] must not */
+    struct lookup test[2 * LISTS_MAX]; /* of list[i]: [2i] must be there, [2i + 1] not */
     bool tested[LISTS_MAX];
 };
 

@@ -1,9 +1,9 @@
 /* dnsbl.h - lists in the DNS of those who send spam, or who do not (RFC 5782).
  *
  * A list is asked for the client's address in reverse, for its name, for the HELO name or for the
- * sender's domain. Its word counts only when it can be trusted: a list that does not answer in time,
- * or whose test entries are wrong (RFC 5782 5: a dead list whose domain answers everything), is
- * passed over, and no mail is refused on account of it. */
+ * sender's domain. Its word counts only when it can be trusted: a list that does not answer in
+ * time, or whose test entries are wrong (RFC 5782 5: a dead list whose domain answers everything),
+ * is passed over, and no mail is refused on account of it. */
 #ifndef REFERENCE_POLICY_DNSBL_H
 #define REFERENCE_POLICY_DNSBL_H
 

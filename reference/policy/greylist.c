@@ -136,8 +136,8 @@ enum grey greylist_ask(struct greylist *g, const struct netaddr *client, const c
     pthread_mutex_lock(&g->lock);
     if (is_open(g)) {
         if (g->asked++ % CLEAN_EVERY == 0)
-            run(g, "delete from triple where ?1 = ?1 and ((passed = 0 and first < ?2) or last < ?3)",
-                "", now - g->window, now - g->life, NULL);
+            run(g, "delete from triple where ?1 = ?1 and ((passed = 0 and first < ?2) or "
+                   "last < ?3)", "", now - g->window, now - g->life, NULL);
         answer = decide(g, buf_str(&key), now, why);
     }
     pthread_mutex_unlock(&g->lock);

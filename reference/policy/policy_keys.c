@@ -135,8 +135,8 @@ static int check_patterns(cfg_t *cfg, cfg_opt_t *opt)
         if (source || (networks ? netblock_parse(&b, slice_str(text)) : *text != 0))
             continue;
         cfg_error(cfg, networks
-                      ? "client: \"%s\" is no address; write \"198.51.100.7\", \"198.51.100.0/24\", "
-                        "\"file:blocked\" or \"sqlite:lists.db#blocked\""
+                      ? "client: \"%s\" is no address; write \"198.51.100.7\", "
+                        "\"198.51.100.0/24\", \"file:blocked\" or \"sqlite:lists.db#blocked\""
                       : "\"%s\" is no pattern; write a name, an address or \"file:blocked\"", text);
         return -1;
     }
@@ -145,7 +145,11 @@ static int check_patterns(cfg_t *cfg, cfg_opt_t *opt)
 
 void policy_keys_attach(void)
 {
-    static const struct { cfg_opt_t *keys; const char *name; cfg_validate_callback_t check; } t[] = {
+    static const struct {
+        cfg_opt_t *keys;
+        const char *name;
+        cfg_validate_callback_t check;
+    } t[] = {
         {policy_keys, "dns-deadline", conf_check_duration},
         {policy_keys, "greet-delay", conf_check_duration},
         {policy_keys, "greylist-wait", conf_check_duration},

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { NEIGHBOURS = 8 };     /* places that a key may have; the one used longest ago is given away */
+enum { NEIGHBOURS = 8 };     /* places that a key may have; the one used longest ago goes */
 
 struct counter { uint64_t key; int64_t begin, seen; int64_t now, before; };
 
