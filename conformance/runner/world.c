@@ -340,7 +340,10 @@ bool world_start(struct world_up *w, const struct target *t, const char *profile
     *w = (struct world_up){.target = t, .profile = profile};
     if (!t->lab) {
         w->version = xstrdup(t->version ? t->version : "");
-        return services_there(w, error) && mailboxes_empty(w, false, error);
+        bool ok = services_there(w, error) && mailboxes_empty(w, false, error);
+        if (ok)
+            own_mailboxes(w, false);
+        return ok;
     }
     if (!start_lab(w, addresses, error)) {
         world_stop(w);
@@ -370,13 +373,18 @@ void world_stop(struct world_up *w)
     free(w->state);
     free(w->version);
     free(w->not_target);
+    for (size_t i = 0; i < w->own_folder_count; i++)
+        free(w->own_folders[i]);
+    free(w->own_folders);
     *w = (struct world_up){0};
 }
 
 bool world_reset(struct world_up *w, struct buf *error)
 {
-    if (!w->target->lab)
+    if (!w->target->lab) {
+        own_mailboxes(w, true);
         return mailboxes_empty(w, true, error);
+    }
     if (w->pid && world_target_running(w) && target_has_script(w->target, "reset")) {
         struct buf out = {0};
         int status = target_script(w, "reset", 30000, &out);

@@ -23,6 +23,8 @@ struct world_up {
     size_t not_target_count;
     bool stopped;                  /* on the scenario's wish */
     char *version;
+    char **own_folders;            /* of a server of the user's own: "USER MAILBOX", as they were at first */
+    size_t own_folder_count;
     struct tape *tape;             /* records what the target does; NULL: not */
     struct replay *replay;         /* instead of lab and target (tape.h, replay.h) */
 };
@@ -77,5 +79,7 @@ bool inbox_read(struct world_up *w, const char *user, struct mail **v, size_t *n
  * deleted (by POP3). Mail that was there before any scenario is never touched. */
 bool mailboxes_empty(struct world_up *w, bool erase, struct buf *error);
 void mailbox_free(struct mail *v, size_t n);
+/* own_imap.c: notes which mailboxes the accounts have; or deletes those that were not there then. */
+void own_mailboxes(struct world_up *w, bool erase);
 
 #endif
