@@ -160,6 +160,7 @@ static bool inbox(struct run *r, const struct part *part, struct mail **v, size_
                    buf_str(&error));
     buf_free(&error);
     run_lock(r);
+    r->blind = !ok;
     return ok;
 }
 

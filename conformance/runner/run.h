@@ -130,6 +130,7 @@ struct run {
     bool stop;                     /* a MUST failed: nothing more is asked */
     bool dirty;                    /* the target holds something that the next must not meet */
     char *error;                   /* of the harness */
+    bool blind;                    /* the mailbox that was to be looked at last could not be read */
     struct server_state **servers;
     size_t server_count;
     struct actor **actors;

@@ -194,11 +194,14 @@ bool target_lacks(const struct target *t, const char *profile, const char *need)
            (ids_have(&t->unsupported, need) && !(p && ids_have(&p->provides, need)));
 }
 
-/* Scripted servers, zones, hosts and the target's life are only to be had in the lab. */
+/* Scripted servers, zones, hosts, the target's life and addresses of one's choice are only to be had
+ * in the lab. */
 static bool needs_lab(const struct scenario *s)
 {
     for (size_t i = 0; i < s->part_count; i++) {
         const struct part *p = &s->parts[i];
+        if (p->kind == PART_CLIENT && (p->client->from || p->client->address))
+            return true;
         if (p->kind != PART_CLIENT && p->kind != PART_JOIN && p->kind != PART_DELIVER &&
             !(p->kind == PART_CHECK && (p->check->kind == CHECK_MAILBOX ||
               p->check->kind == CHECK_VALUES || p->check->in_mailbox)))
