@@ -19,7 +19,7 @@ struct fetching {
     struct buf out;
     bool gone;                       /* some message was removed by others meanwhile */
     bool unreadable;                 /* some message cannot be read */
-    bool unknown_encoding;           /* some part of BINARY */
+    const char *refusal;             /* some part cannot be had by BINARY; NULL: none */
 };
 
 /* ---- items ------------------------------------------------------------------------------------- */
@@ -140,8 +140,9 @@ static bool prepare(struct fetching *g, struct fetch_message *m, const struct ca
             g->unreadable |= errno != ENOENT;
             return false;
         }
-        if (f->kind != FETCH_BODY && !fetch_binary_known(m, f)) {
-            g->unknown_encoding = true;
+        const char *refusal = f->kind != FETCH_BODY ? fetch_binary_refusal(m, f) : NULL;
+        if (refusal) {
+            g->refusal = refusal;
             return false;
         }
     }
@@ -257,8 +258,8 @@ static void finish(struct fetching *g, bool good)
     if (!good) {                       /* a literal stays open: whatever came next would be in it */
         s->broken = s->closing = s->answered = true;
         s->end = "error";
-    } else if (g->unknown_encoding) {
-        imap_no(s, "[UNKNOWN-CTE] the encoding of some part is not known");
+    } else if (g->refusal) {
+        imap_no(s, "%s", g->refusal);
     } else if (g->unreadable) {
         imap_no(s, "[UNAVAILABLE] some messages cannot be read now");
     } else if (g->gone) {              /* RFC 2180 4.1.1, RFC 5530 3 */

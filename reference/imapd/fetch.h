@@ -66,9 +66,9 @@ void fetch_write_common(const struct fetch_section *f, struct slice common, stru
 /* Writes a section as "BODY[1.2]<0> {5}\r\n..." behind what is in out; large text goes straight to the
  * stream. False: the stream cannot be used any more. */
 bool fetch_write_section(struct fetch_message *m, const struct fetch_section *f, struct buf *out);
-/* fetch_binary.c: the same behind the name, for BINARY and BINARY.SIZE; and whether the part's encoding is
- * known (RFC 3516 4.3). */
+/* fetch_binary.c: the same behind the name, for BINARY and BINARY.SIZE. */
 bool fetch_write_binary(struct fetch_message *m, const struct fetch_section *f, struct buf *out);
-bool fetch_binary_known(struct fetch_message *m, const struct fetch_section *f);
+/* Why the part cannot be had so, as the text of a NO; NULL: it can (RFC 3516 4.3, RFC 9051 6.4.5). */
+const char *fetch_binary_refusal(struct fetch_message *m, const struct fetch_section *f);
 
 #endif

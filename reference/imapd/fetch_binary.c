@@ -19,11 +19,19 @@ static bool find_part(struct fetch_message *m, const struct fetch_section *f,
     return true;
 }
 
-bool fetch_binary_known(struct fetch_message *m, const struct fetch_section *f)
+const char *fetch_binary_refusal(struct fetch_message *m, const struct fetch_section *f)
 {
     enum mime_encoding encoding;
     struct mime_extent extent;
-    return !find_part(m, f, &encoding, &extent) || encoding != MIME_UNKNOWN_ENCODING;
+    if (!find_part(m, f, &encoding, &extent))
+        return NULL;
+    if (encoding == MIME_UNKNOWN_ENCODING)
+        return "[UNKNOWN-CTE] the encoding of some part is not known";
+    /* RFC 9051 6.4.5; the whole message, BINARY[], is RFC 3516's. */
+    const struct mime_part *part = section_part(fetch_whole(m), &f->section);
+    if (f->section.depth > 0 && part && part->kind != MIME_LEAF)
+        return "[CANNOT] BINARY is for parts that have no parts themselves";
+    return NULL;
 }
 
 /* Decodes the part, and hands octets [from, to) of the result to `out`, which is sent on as it fills;

@@ -78,7 +78,8 @@ static void tell_done(struct session *s, const struct uid_set *done, bool silent
             if (s->condstore)
                 buf_printf(&out, "%sMODSEQ (%llu)", silent ? "" : " ", (unsigned long long)m.modseq);
             buf_add_str(&out, ")\r\n");
-            view_told(s->view, seq, m.modseq);
+            if (!silent)
+                view_told(s->view, seq, m.modseq);
         }
         if (out.len > 65536)
             imap_send(s, &out);

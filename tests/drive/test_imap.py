@@ -12,7 +12,7 @@ TEXTS = [b"From: Jerry <jerry@magedu.test>\r\nSubject: number %d\r\n\r\n.\r\nFro
          for i in range(4)]
 
 
-@pytest.fixture(params=["maildir"])
+@pytest.fixture(params=["maildir", "mbox"])
 def server(request, postroad):
     """A server whose tom has four messages."""
     s = postroad(format=request.param)

@@ -258,7 +258,7 @@ def numbers(text):
     return result
 
 
-@pytest.mark.parametrize("format", ["maildir"])
+@pytest.mark.parametrize("format", ["maildir", "mbox"])
 def test_every_answer_is_true(postroad, format):
     chance = random.Random(SEED)
     print(f"IMAP_SEED={SEED}")
