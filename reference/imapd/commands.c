@@ -7,7 +7,7 @@ enum { KNOWN = AUTHENTICATED | SELECTED, ANY = STRANGER | KNOWN };
 static const struct command commands[] = {
     {"CAPABILITY", ANY, 0, imap_capability, NULL, "RFC 9051 6.1.1"},
     {"NOOP", ANY, 0, imap_noop, NULL, "RFC 9051 6.1.2"},
-    {"LOGOUT", ANY, 0, imap_logout, NULL, "RFC 9051 6.1.3"},
+    {"LOGOUT", ANY, QUIET, imap_logout, NULL, "RFC 9051 6.1.3"},
     {"ID", ANY, 0, imap_id, "ID", "RFC 2971 3.1"},
     {"STARTTLS", STRANGER, 0, imap_starttls, NULL, "RFC 9051 6.2.1"},
     {"AUTHENTICATE", STRANGER, SECRET, imap_authenticate, NULL, "RFC 9051 6.2.2"},

@@ -257,3 +257,12 @@ def test_authenticate(postroad):
     tom.send(plain("tom", "wrong").encode() + b"\r\n")
     assert tom.finish(tag)[0:2] == ("NO", "[AUTHENTICATIONFAILED] wrong user or password")
     tom.close()
+
+
+def test_nothing_comes_behind_bye(server, tom):
+    """RFC 9051 7.1.5: what another session did meanwhile is not told any more."""
+    tom.ok("SELECT INBOX")
+    other = Imap(server.imap_port, "tom")
+    other.ok("APPEND INBOX {}", TEXTS[0])
+    assert tom.ok("LOGOUT") == [b"* BYE see you"]
+    other.close()
