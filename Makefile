@@ -148,7 +148,7 @@ bench-login: deps-lab-test-bench
 # The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot, exim, cyrus; ONLY="mx rfc5321/4.5"
 # chooses; ARGS adds options of conform(1).
 TARGET ?= reference
-conformance: deps-lab
+conformance: deps-lab-conformance
 	@$(MAKE) all
 	@ci/target $(TARGET)
 	@$(BUILD)/bin/conform run --target $(TARGET) --report html:$(BUILD)/conformance-$(TARGET).html \

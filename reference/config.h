@@ -42,6 +42,7 @@ struct string_list { char **v; size_t n; };
 struct accounts_conf {
     char *name, *type;
     struct string_list domains;       /* asked for these only; empty: all */
+    char *default_domain;             /* of names that have none; NULL: they are asked as they are */
     int64_t timeout;                  /* an answer after that is none */
     int64_t cache;                    /* answers are kept so long; 0: not at all */
     int cache_entries;

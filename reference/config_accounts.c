@@ -19,6 +19,7 @@ static struct accounts_conf read_section(const struct config *c, cfg_t *sec)
         .name = xstrdup(cfg_title(sec)),
         .type = xstrdup(cfg_getstr(sec, "type")),
         .domains = config_strings(sec, "domains"),
+        .default_domain = text(sec, "default-domain"),
         .timeout = conf_duration_ms(sec, "timeout"),
         .cache = conf_duration_ms(sec, "cache"),
         .cache_entries = (int)cfg_getint(sec, "cache-entries"),
@@ -85,7 +86,7 @@ void config_free_accounts(struct config *c)
         char *texts[] = {a->name, a->type, a->path, a->shadow, a->service, a->directory, a->server,
                          a->database, a->user, a->password_file, a->user_query, a->alias_query,
                          a->domain_query, a->base, a->ca_file, a->user_attribute,
-                         a->target_attribute, a->secret_attribute, a->quota_attribute};
+                         a->target_attribute, a->secret_attribute, a->quota_attribute, a->default_domain};
         for (size_t j = 0; j < sizeof texts / sizeof *texts; j++)
             free(texts[j]);
         config_free_strings(&a->domains);

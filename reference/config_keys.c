@@ -212,6 +212,7 @@ static cfg_opt_t accounts_keys[] = {
     CFG_BOOL("tls", cfg_true, CFGF_NONE), CFG_STR("user-attribute", "mail", CFGF_NONE),
     CFG_STR("target-attribute", "", CFGF_NONE), CFG_STR("secret-attribute", "", CFGF_NONE),
     CFG_STR("quota-attribute", "", CFGF_NONE),
+    CFG_STR("default-domain", "", CFGF_NONE),
     CFG_END(),
 };
 static cfg_opt_t retry_keys[] = {
@@ -299,6 +300,7 @@ static const struct {
     {auth_keys, "free-guesses", check_least},
     {oauth_keys, "timeout", conf_check_duration},
     {accounts_keys, "domains", check_domains},
+    {accounts_keys, "default-domain", check_domains},
     {accounts_keys, "timeout", conf_check_duration},
     {accounts_keys, "cache", conf_check_duration},
     {accounts_keys, "cache-entries", check_least},

@@ -54,6 +54,8 @@ void chain_free(struct chain *c)
 static bool concerns(const struct pool *p, const char *domain)
 {
     const struct string_list *only = &pool_conf(p)->domains;
+    if (!*domain && pool_conf(p)->default_domain)
+        domain = pool_conf(p)->default_domain;
     for (size_t i = 0; i < only->n; i++)
         if (slice_ieq_str(slice_str(domain), only->v[i]))
             return true;

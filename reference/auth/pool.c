@@ -321,8 +321,8 @@ static void keep(struct pool *p, const struct account_query *q, const char *pass
     pthread_mutex_unlock(&p->lock);
 }
 
-static enum auth_status ask(struct pool *p, enum op op, const struct account_query *q,
-                            const char *password, struct record *out)
+static enum auth_status ask_as(struct pool *p, enum op op, const struct account_query *q,
+                               const char *password, struct record *out)
 {
     enum auth_status status = AUTH_TEMPFAIL;
     *out = (struct record){.account = {.uid = -1, .gid = -1}};
@@ -334,6 +334,22 @@ static enum auth_status ask(struct pool *p, enum op op, const struct account_que
     status = finish(r, out);
     if (op != OP_VERIFY || status == AUTH_OK)
         keep(p, q, password, status, out);
+    return status;
+}
+
+/* A name without a domain is asked for in the back end's own. */
+static enum auth_status ask(struct pool *p, enum op op, const struct account_query *q,
+                            const char *password, struct record *out)
+{
+    const char *domain = p->conf->default_domain;
+    if (*q->domain || !domain)
+        return ask_as(p, op, q, password, out);
+    char *address = xasprintf("%s@%s", q->local, domain);
+    struct account_query full = *q;
+    full.address = address;
+    full.domain = domain;
+    enum auth_status status = ask_as(p, op, &full, password, out);
+    free(address);
     return status;
 }
 

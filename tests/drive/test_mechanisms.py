@@ -273,3 +273,44 @@ def test_fetchmail(postroad, tmp_path):
                           capture_output=True, timeout=20, env={**os.environ, "FETCHMAILHOME": str(tmp_path)})
     assert done.returncode == 0, done.stdout + done.stderr
     assert b"Subject: fetched" in (tmp_path / "got").read_bytes()
+
+
+def test_mutt_and_mbsync(postroad, tmp_path):
+    """mutt sends by SMTP with a log-in, mbsync fetches by IMAP with one."""
+    s = postroad(users=USERS, relay_from=(),
+                 config='auth { mechanisms = {"PLAIN", "CRAM-MD5"} plain-without-tls = true }')
+    (tmp_path / "muttrc").write_text(
+        f'set smtp_url="smtp://plain@127.0.0.1:{s.submission_port}" smtp_pass="plain-pw" '
+        'smtp_authenticators="cram-md5:plain" from="plain@hehuan.test" copy=no ssl_starttls=no ssl_force_tls=no '
+        f'folder={tmp_path} record="" hostname="hehuan.test"\n')
+    done = subprocess.run(["mutt", "-n", "-F", tmp_path / "muttrc", "-s", "by mutt", "tom@hehuan.test"],
+                          input=b"hello\n", capture_output=True, timeout=20,
+                          env={**os.environ, "HOME": str(tmp_path), "TERM": "dumb"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert s.wait_event("smtpd.login")["user"] == "plain"
+    s.wait_event("mda.delivered", user="tom")
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mbsyncrc").write_text(f"""
+IMAPStore far
+Host 127.0.0.1
+Port {s.imap_port}
+User tom
+Pass tom-pw
+AuthMechs *
+SSLType None
+
+MaildirStore near
+Path {tmp_path}/mail/
+Inbox {tmp_path}/mail/INBOX
+
+Channel all
+Far :far:
+Near :near:
+Create Near
+SyncState *
+""")
+    done = subprocess.run(["mbsync", "-c", tmp_path / "mbsyncrc", "all"], capture_output=True, timeout=20,
+                          env={**os.environ, "HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert any(b"by mutt" in f.read_bytes() for f in (tmp_path / "mail").rglob("*") if f.is_file())
+    s.wait_event("auth.verified", user="tom")

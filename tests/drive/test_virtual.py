@@ -199,3 +199,23 @@ def test_commands_say_what_is_wrong(server):
     none = subprocess.run([str(POSTROAD), "domain", "-c", str(s.dir / "none.conf"), "list"],
                           capture_output=True, text=True, check=False)
     assert none.returncode != 0
+
+
+def test_a_name_without_a_domain(server):
+    s = server()
+    s.ctl("user", "add", "eve@magedu.test", input=b"eve-pw\n")
+    with pytest.raises(poplib.error_proto):
+        pop3(s, "eve", "eve-pw")
+    s.write_config(CONFIG.replace("path =", 'default-domain = "magedu.test" path ='))
+    assert s.reload()["event"] == "master.reloaded"
+    wait_for(lambda: log_in(s, "eve", "eve-pw"), 5, "the name in the default domain")
+    assert not log_in(s, "eve", "wrong")
+    assert log_in(s, "jerry@magedu.test", "jerry-pw")
+
+
+def log_in(s, user, password):
+    try:
+        pop3(s, user, password).quit()
+        return True
+    except (poplib.error_proto, OSError):
+        return False
