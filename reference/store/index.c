@@ -70,7 +70,7 @@ static const char *const texts[STATEMENTS] = {
     [ST_VANISHED_DELETE] = "DELETE FROM vanished WHERE mailbox = ?",
     [ST_CACHE_READ] = "SELECT key & 4294967295, text FROM cache WHERE key BETWEEN ? AND ? ORDER BY key",
     [ST_CACHE_PUT] = "INSERT OR REPLACE INTO cache VALUES(?, ?)",
-    [ST_CACHE_COPY] = "INSERT OR REPLACE INTO cache SELECT ?, text FROM cache WHERE key = ?",
+    [ST_CACHE_GET] = "SELECT text FROM cache WHERE key = ?",
     [ST_CACHE_DELETE] = "DELETE FROM cache WHERE key BETWEEN ? AND ?",
     [ST_DATA_VERSION] = "PRAGMA data_version",
     [ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -101,8 +101,11 @@ static int fail(struct index *ix, int code)
     case SQLITE_LOCKED:
         errno = EAGAIN;
         break;
+    case SQLITE_READONLY:          /* we may write to it, so it says that of itself */
+        ix->damaged = ix->damaged || code == SQLITE_READONLY;
+        errno = EACCES;
+        break;
     case SQLITE_PERM:
-    case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
         errno = EACCES;
         break;
@@ -227,17 +230,14 @@ void index_rest(struct index *ix)
 
 /* --- opening ------------------------------------------------------------------------------------ */
 
-static int64_t get_number(struct index *ix, const char *sql)
+static int get_version(struct index *ix, int64_t *version)
 {
     sqlite3_stmt *st = NULL;
-    int64_t value = -1;
-    int code = sqlite3_prepare_v2(ix->db, sql, -1, &st, NULL);
+    int code = sqlite3_prepare_v2(ix->db, "PRAGMA user_version", -1, &st, NULL);
     if (code == SQLITE_OK && (code = sqlite3_step(st)) == SQLITE_ROW)
-        value = sqlite3_column_int64(st, 0);
-    else
-        fail(ix, code);
+        *version = sqlite3_column_int64(st, 0);
     sqlite3_finalize(st);
-    return value;
+    return code == SQLITE_ROW ? 0 : fail(ix, code);
 }
 
 static int exec(struct index *ix, const char *sql)
@@ -281,18 +281,19 @@ static int make_tables(struct index *ix)
     if (exec(ix, "PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
                  "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON;") < 0)
         return -1;
-    int64_t version = get_number(ix, "PRAGMA user_version");
+    int64_t version;
+    if (get_version(ix, &version) < 0)
+        return -1;
     if (version == INDEX_VERSION)
         return 0;
-    if (version < 0 || exec(ix, "BEGIN IMMEDIATE") < 0)
+    if (exec(ix, "BEGIN IMMEDIATE") < 0)
         return -1;
-    version = get_number(ix, "PRAGMA user_version");
-    int result = 0;
-    if (version == 0) {
+    int result = get_version(ix, &version);
+    if (result == 0 && version == 0) {
         result = exec(ix, schema);
         if (result == 0)
             result = exec(ix, "PRAGMA user_version = 1");
-    } else if (version != INDEX_VERSION) {
+    } else if (result == 0 && version != INDEX_VERSION) {
         ix->damaged = true;        /* of another program: what it holds can be made anew */
         errno = ESTALE;
         result = -1;

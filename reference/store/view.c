@@ -64,14 +64,23 @@ void view_unpin(struct mailbox_view *v)
     errno = error;
 }
 
+void view_many(struct mailbox_view *v, size_t messages, bool begin)
+{
+    if (messages >= MANY && v->source->many)
+        v->source->many(v, begin);
+}
+
 void views_drop_cold(struct store_account *a)
 {
     int64_t before = mono_ms() - WARM_MS;
     int warm = 0;
     for (struct mailbox_view *v = a->views, *next; v; v = next) {
         next = v->next;
-        if (!v->sessions && v->pins == 0 && (v->unused_since <= before || warm++ >= WARM_MAX))
+        if (!v->sessions && v->pins == 0 && (v->unused_since <= before || warm++ >= WARM_MAX)) {
+            if (v->source->settle)
+                v->source->settle(v);
             view_detach(v);
+        }
     }
 }
 

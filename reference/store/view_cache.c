@@ -38,8 +38,19 @@ int cache_copy(struct index *ix, const struct mailbox_row *from, uint32_t from_u
                const struct mailbox_row *to, uint32_t to_uid)
 {
     for (int kind = 0; kind < CACHE_KINDS; kind++) {
-        if (index_run(ix, ST_CACHE_COPY, "ii", cache_key(to, (enum cache_kind)kind, to_uid),
-                      cache_key(from, (enum cache_kind)kind, from_uid)) < 0)
+        struct buf text = {0};
+        sqlite3_stmt *st = index_query(ix, ST_CACHE_GET, "i",
+                                       cache_key(from, (enum cache_kind)kind, from_uid));
+        int row = st ? index_step(ix, st) : -1;
+        if (row == 1)
+            buf_add(&text, sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+        if (st)
+            index_done(st);
+        if (row == 1)
+            row = index_run(ix, ST_CACHE_PUT, "ib", cache_key(to, (enum cache_kind)kind, to_uid),
+                            buf_slice(&text));
+        buf_free(&text);
+        if (row < 0)
             return -1;
     }
     return 0;

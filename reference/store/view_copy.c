@@ -195,7 +195,14 @@ int view_copy(struct view_session *s, const struct uid_set *uids, const char *de
         result = begin(&c, uids);
         if (result == 0) {
             c.made = xcalloc(c.picked.n + 1, sizeof *c.made);
+            size_t n = c.picked.n;
+            view_many(c.from, n, true);
+            view_many(c.to, n, true);
             result = copy_all(&c);
+            int failed = errno;
+            view_many(c.from, n, false);
+            view_many(c.to, n, false);
+            errno = failed;
         }
         if (result == 0)
             apply(&c, out);

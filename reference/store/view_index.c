@@ -10,8 +10,10 @@
 #include <sys/random.h>
 
 /* UIDs that are promised at once, so that not every message waits for the index to be durable. After
- * a power cut those that had not been given are left out. */
-#define UIDS_RESERVED 128
+ * a power cut those that had not been given are left out. A new mailbox promises many without waiting:
+ * should the promise be lost the mailbox's line is lost as well, and the next has another UIDVALIDITY. */
+#define UIDS_RESERVED 10000
+#define UIDS_RESERVED_FIRST 1000000
 /* Ranges kept in the log of the expunged, a mailbox. */
 #define VANISHED_MAX 50000
 
@@ -104,7 +106,7 @@ static int add_box(struct store_account *a, const char *name)
     if (uidvalidity < 0)
         return -1;
     return index_run(&a->index, ST_MAILBOX_ADD, "ssiii", name, id, uidvalidity, (int64_t)1,
-                     (int64_t)(1 + UIDS_RESERVED));
+                     (int64_t)UIDS_RESERVED_FIRST);
 }
 
 int mailbox_row_get(struct store_account *a, const char *name, struct mailbox_row *box,
@@ -113,7 +115,7 @@ int mailbox_row_get(struct store_account *a, const char *name, struct mailbox_ro
     int row = mailbox_row_find(a, name, box, keywords);
     if (row != 0)
         return row < 0 ? -1 : 0;
-    if (index_begin(&a->index, true) < 0)
+    if (index_begin(&a->index, false) < 0)
         return -1;
     row = mailbox_row_find(a, name, box, keywords);
     if (row == 0)
@@ -338,9 +340,10 @@ int view_begin(struct mailbox_view *v, uint32_t uids)
             index_rollback(ix);
     } while (must_reserve(v, uids) && !durable);
     uint64_t end = (uint64_t)v->box.uidnext + uids;
-    if (end >= UINT32_MAX) {       /* RFC 9051 2.3.1.1: UIDs are 32 bits */
+    if (end >= UINT32_MAX) {       /* RFC 9051 2.3.1.1: UIDs are 32 bits; only a new UIDVALIDITY helps */
         index_rollback(ix);
-        errno = EFBIG;
+        ix->damaged = true;
+        errno = ESTALE;
         return -1;
     }
     if (must_reserve(v, uids))

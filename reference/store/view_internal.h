@@ -224,6 +224,10 @@ const struct row *session_row(struct view_session *s, uint32_t seq, bool *expung
 void view_wake(struct mailbox_view *v, const struct view_session *but);
 void session_own(struct view_session *s, uint64_t modseq, const struct uid_set *uids);
 
+/* From so many messages on source->many is called. */
+#define MANY 2000
+void view_many(struct mailbox_view *v, size_t messages, bool begin);
+
 /* view_store.c */
 /* The rows (indices, ascending) of the messages in a set of UIDs (NULL: all) that the session knows. */
 struct picked { uint32_t *rows; size_t n, cap; struct uid_set missing; };
@@ -317,7 +321,10 @@ struct view_source {
     /* The file open for reading. */
     int (*open)(struct mailbox_view *v, struct row *r);
     void (*rest)(struct mailbox_view *v);                  /* closes what is kept open */
-    void (*settle)(struct mailbox_view *v);                /* writes what may be late; NULL: nothing */
+    /* Writes what may be late, without sessions; NULL: nothing. */
+    void (*settle)(struct mailbox_view *v);
+    /* Before and after an operation on very many messages. NULL: does not matter. */
+    void (*many)(struct mailbox_view *v, bool begin);
     void (*free)(struct mailbox_view *v);                  /* its own state; NULL: none */
 };
 extern const struct view_source maildir_source, mbox_source;
@@ -352,6 +359,10 @@ int maildir_sync(struct mailbox_view *v);
 /* Watches the files or folders (NULL: only one). Never NULL; what cannot be watched is polled. */
 struct watch *watch_new(const char *path1, const char *path2);
 void watch_free(struct watch *w);
+/* Is there nothing that watch_take would say? */
+bool watch_is_quiet(struct watch *w);
+/* Does not watch until watch_retry. */
+void watch_pause(struct watch *w);
 /* Tries again to watch what had to be polled. */
 void watch_retry(struct watch *w, const char *path1, const char *path2);
 enum watch_news { WATCH_QUIET, WATCH_NAMES, WATCH_UNKNOWN };

@@ -455,9 +455,37 @@ static int open_message(struct mailbox_view *v, struct row *r)
     return act_on(v, r, open_file);
 }
 
+/* What is in the index is what is in the folders: then the next who opens the mailbox need not look. */
+static void settle(struct mailbox_view *v)
+{
+    int64_t now[2];
+    if (v->rescan || v->stale || v->in_new > 0 || !watch_is_quiet(v->watch) || maildir_open(v) < 0)
+        return;
+    take_stamps(v, now);
+    if (now[0] == 0 || now[1] == 0 || memcmp(now, v->box.stamp, sizeof now) == 0 ||
+        !watch_is_quiet(v->watch) || view_begin(v, 0) < 0)
+        return;
+    struct mailbox_row before = v->box;
+    memcpy(v->box.stamp, now, sizeof now);
+    view_commit(v, &before);
+}
+
+/* Every rename of ours would be told to us twice; the folders are read once afterwards instead. */
+static void many(struct mailbox_view *v, bool begin)
+{
+    if (begin) {
+        watch_pause(v->watch);
+        return;
+    }
+    char *new = xasprintf("%s/new", v->path), *cur = xasprintf("%s/cur", v->path);
+    watch_retry(v->watch, new, cur);
+    free(new);
+    free(cur);
+}
+
 const struct view_source maildir_source = {
         .watch = watch, .scan = scan, .take = take_found, .set_flags = set_flags, .remove = remove_messages,
-    .open = open_message, .rest = rest, .copy = maildir_copy, .uncopy = maildir_uncopy,
+    .settle = settle, .many = many, .open = open_message, .rest = rest, .copy = maildir_copy, .uncopy = maildir_uncopy,
     .stage = maildir_stage, .unstage = maildir_unstage, .place = maildir_place,
     .unplace = maildir_unplace, .sync = maildir_sync,
 };

@@ -200,7 +200,9 @@ int view_store(struct view_session *s, const struct uid_set *uids, const struct 
     if (result == 0) {
         struct picked p;
         session_pick(s, uids, &p);
+        view_many(s->view, p.n, true);
         result = store_all(&st, &p);
+        view_many(s->view, p.n, false);
         for (size_t i = 0; missing && i < p.missing.n; i++)
             uid_set_add(missing, p.missing.v[i].first, p.missing.v[i].last);
         picked_free(&p);
@@ -255,8 +257,11 @@ int view_expunge(struct view_session *s, const struct uid_set *uids)
     if (result == 0) {
         struct picked p;
         session_pick(s, uids, &p);
+        size_t n = p.n;
+        view_many(s->view, n, true);
         result = expunge(s, &p);
         int error = errno;
+        view_many(s->view, n, false);
         picked_free(&p);
         errno = error;
     }

@@ -215,6 +215,27 @@ void watch_free(struct watch *w)
     free(w);
 }
 
+void watch_pause(struct watch *w)
+{
+    pthread_mutex_lock(&lock);
+    remove_wd(w, 0);
+    remove_wd(w, 1);
+    w->wd[0] = w->wd[1] = -1;
+    polled_idle += w->polled ? 0 : w->fd_count;
+    w->polled = true;
+    pthread_mutex_unlock(&lock);
+}
+
+bool watch_is_quiet(struct watch *w)
+{
+    pthread_mutex_lock(&lock);
+    if (inotify_fd >= 0)
+        drain();
+    bool quiet = !w->polled && !w->unknown && w->names.len == 0;
+    pthread_mutex_unlock(&lock);
+    return quiet;
+}
+
 void watch_retry(struct watch *w, const char *path1, const char *path2)
 {
     pthread_mutex_lock(&lock);
