@@ -30,6 +30,8 @@ void imap_logout(struct session *s, struct args *a)
         imap_bad_args(s, a);
         return;
     }
+    /* What may be written late is written now: who hears OK may start mail(1). */
+    imap_deselect(s);
     imap_bye(s, "logout", "see you");
     imap_ok(s, "LOGOUT completed");
 }
