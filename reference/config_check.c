@@ -137,6 +137,14 @@ static void check_wisdom(const struct config *c, struct buf *warnings)
     if (!c->fsync)
         buf_printf(warnings, "%s: mailboxes fsync = false: mail may be lost at a power cut\n",
                    c->path);
+    if (c->mail_folders && c->mailbox_format != FORMAT_MBOX)
+        buf_printf(warnings, "%s: mailboxes folders is for format = \"mbox\" only; a Maildir has its "
+                   "mailboxes inside\n", c->path);
+    else if (c->mail_folders && c->landlock && (!slice_starts(slice_str(c->mail_folders),
+             slice_str(c->mail_dir)) || c->mail_folders[strlen(c->mail_dir)] != '/'))
+        buf_printf(warnings, "%s: mailboxes folders = \"%s\" is not below %s: with landlock nothing "
+                   "can be kept there; choose a place below it, or landlock = false\n", c->path,
+                   c->mail_folders, c->mail_dir);
     if (geteuid() == 0 && (!c->user || !c->mda_user))
         buf_printf(warnings,
                    "%s: user or mda-user is empty: roles run as root; name system users\n",

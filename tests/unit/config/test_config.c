@@ -100,6 +100,8 @@ Test(config, security_that_makes_no_sense)
     refused(HOST "listen pop3s { }\n", "listen pop3s", "certificate");
     refused(HOST "auth { mechanisms = {\"NTLM\"} }\n", ":2: ", "SCRAM-SHA-256");
     refused(HOST "auth { mechanisms = {\"SCRAM-SHA-1-PLUS\"} }\n", ":2: ", "-PLUS");
+    refused(HOST "mailboxes { quota = \"much\" }\n", ":2: ", "50M");
+    refused(HOST "mailboxes { quota-messages = -1 }\n", "quota-messages = -1", "no limit");
     refused(HOST "relay { tls = \"maybe\" }\n", ":2: ", "require");
 }
 
@@ -109,7 +111,8 @@ Test(config, everything_given)
         HOST "domains = {\"hehuan.test\", \"Other.Test\"}\n"
              "relay-domains = {\"backup.test\"} relay-from = {\"198.51.100.0/24\"}\n"
              "users-file = \"users\" aliases-file = \"/a/aliases\" run-directory = \"/run/p\"\n"
-             "mailboxes { path = \"/m\" format = \"maildir\" fsync = false }\n"
+             "mailboxes { path = \"/m\" format = \"maildir\" fsync = false"
+             " folders = \"~/mail\" quota = \"2G\" quota-messages = 7 }\n"
              "listen smtp { address = {\"192.0.2.25\", \"2001:db8::25\"} port = 2525 }\n"
              "listen pop3 { }\n"
              "listen lmtp { address = {\"unix:/x/lmtp\"} }\n"
@@ -128,6 +131,8 @@ Test(config, everything_given)
     cr_expect_str_eq(c->event_log, "/tmp/e.json");
     cr_expect_str_eq(c->aliases_file, "/a/aliases");
     cr_expect_eq(c->mailbox_format, FORMAT_MAILDIR);
+    cr_expect_str_eq(c->mail_folders, "~/mail");
+    cr_expect(c->quota == 2ull << 30 && c->quota_messages == 7);
     cr_assert_eq(c->nameserver_count, 3);
     cr_expect_eq(netaddr_port(&c->nameservers[0]), 5353);
     cr_expect_eq(netaddr_port(&c->nameservers[1]), 54);
@@ -248,6 +253,28 @@ Test(config, literals_of_a_wildcard_listener)
     cr_expect(config_is_local(c, SLICE("[127.0.0.1]")));
     cr_expect_not(config_is_local(c, SLICE("[192.0.2.77]")));
     config_free(c);
+}
+
+static bool warns(const char *text, const char *of)
+{
+    struct config *c = good(text);
+    struct buf errors = {0}, warnings = {0};
+    config_check_surroundings(c, &errors, &warnings);
+    bool found = strstr(buf_str(&warnings), of) != NULL;
+    buf_free(&errors);
+    buf_free(&warnings);
+    config_free(c);
+    return found;
+}
+
+Test(config, where_mailboxes_can_be)
+{
+    const char *not_below = "is not below /m";
+    cr_expect(warns(HOST "mailboxes { path = \"/m\" folders = \"~/mail\" }\n", not_below));
+    cr_expect(warns(HOST "mailboxes { path = \"/m\" folders = \"/mail/%u\" }\n", not_below));
+    cr_expect(!warns(HOST "mailboxes { path = \"/m\" folders = \"/m/boxes/%u\" }\n", not_below));
+    cr_expect(!warns(HOST "landlock = false mailboxes { path = \"/m\" folders = \"~/mail\" }\n", not_below));
+    cr_expect(warns(HOST "mailboxes { format = \"maildir\" folders = \"~/mail\" }\n", "mbox"));
 }
 
 Test(config, surroundings)
