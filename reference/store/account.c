@@ -190,7 +190,7 @@ int account_check_index(struct store_account *a)
     return 0;
 }
 
-/* --- quota (RFC 9208) --------------------------------------------------------------------------------- */
+/* --- quota (RFC 9208) --------------------------------------------------------------------- */
 
 static uint64_t octets_limit(const struct store_account *a)
 {

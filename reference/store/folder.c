@@ -85,7 +85,7 @@ static void detach_loaded(struct store_account *a, const char *name)
         view_detach(v);
 }
 
-/* --- create ------------------------------------------------------------------------------------------- */
+/* --- create ------------------------------------------------------------------------------- */
 
 static int make_levels(struct store_account *a, const char *name)
 {
@@ -167,7 +167,7 @@ int folder_create(struct store_account *a, const char *name, unsigned use, struc
     return result;
 }
 
-/* --- delete -------------------------------------------------------------------------------------------- */
+/* --- delete ------------------------------------------------------------------------------- */
 
 static int forget(struct store_account *a, const char *name)
 {
@@ -227,7 +227,7 @@ int folder_delete(struct store_account *a, const char *name)
     return result;
 }
 
-/* --- rename -------------------------------------------------------------------------------------------- */
+/* --- rename ------------------------------------------------------------------------------- */
 
 /* The names of the index that are `from` or below it. */
 static int names_below(struct store_account *a, const char *from, char ***names, size_t *n)
@@ -240,7 +240,8 @@ static int names_below(struct store_account *a, const char *from, char ***names,
         return -1;
     while ((row = index_step(&a->index, st)) == 1) {
         const char *name = (const char *)sqlite3_column_text(st, 0);
-        if (!name || (strcmp(name, from) != 0 && !folder_is_below(slice_str(name), slice_str(from))))
+        if (!name || (strcmp(name, from) != 0 && !folder_is_below(slice_str(name),
+                                                                  slice_str(from))))
             continue;
         *names = xreallocarray(*names, *n + 1, sizeof **names);
         (*names)[(*n)++] = xstrdup(name);
@@ -297,7 +298,8 @@ static int move_uses(struct store_account *a, const char *from, const char *to)
     for (size_t i = 0, n = marks.n; i < n; i++) {
         const char *old = marks.v[i].name;
         unsigned use = marks.v[i].use;
-        if (use == 0 || (strcmp(old, from) != 0 && !folder_is_below(slice_str(old), slice_str(from))))
+        if (use == 0 || (strcmp(old, from) != 0 && !folder_is_below(slice_str(old),
+                                                                    slice_str(from))))
             continue;
         char *name = xasprintf("%s%s", to, old + strlen(from));
         marks.v[i].use = 0;
@@ -374,7 +376,7 @@ int folder_rename(struct store_account *a, const char *from, const char *to)
     return result;
 }
 
-/* --- subscribe ------------------------------------------------------------------------------------------ */
+/* --- subscribe ---------------------------------------------------------------------------- */
 
 static int subscribe(struct store_account *a, const char *name, bool on)
 {
@@ -410,7 +412,7 @@ int folder_subscribe(struct store_account *a, const char *name, bool on)
     return result;
 }
 
-/* --- status ----------------------------------------------------------------------------------------------- */
+/* --- status ------------------------------------------------------------------------------- */
 
 int folder_status(struct store_account *a, const char *name, struct folder_status *out)
 {

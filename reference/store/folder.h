@@ -1,8 +1,8 @@
 /* folder.h - the mailboxes of an account by name: list, make, delete, rename, subscribe, status.
  *
- * Names here are UTF-8 with "/" between the levels; the wire's modified UTF-7 (RFC 3501 5.1.3) is
- * imapd's affair. "INBOX" in any case is the inbox, also as the first level of a name, and is always
- * there.
+ * Names here are UTF-8 with "/" between the levels; the wire's modified UTF-7 (RFC 3501 5.1.3)
+ * is imapd's affair. "INBOX" in any case is the inbox, also as the first level of a name, and is
+ * always there.
  *
  * On disk:
  *   Maildir   Maildir++ as Courier and Dovecot have it: <mail_dir>/<user>/.Level.Level, each level in
@@ -54,9 +54,9 @@ void folder_list_free(struct folder_list *l);
 /* 0: there is such a mailbox, *out (may be NULL; its name is NULL) says the rest; -1: ENOENT. */
 int folder_find(struct store_account *a, const char *name, struct folder *out);
 
-/* Makes it, and the levels above it (RFC 9051 6.3.4). `use`: special uses (RFC 6154 5.2); each can be
- * that of one mailbox only (EBUSY when it is another's: code USEATTR). EEXIST: there is one.
- * `id` (may be NULL) gets its MAILBOXID (RFC 8474 4.1). */
+/* Makes it, and the levels above it (RFC 9051 6.3.4). `use`: special uses (RFC 6154 5.2); each
+ * can be that of one mailbox only (EBUSY when it is another's: code USEATTR). EEXIST: there is
+ * one. `id` (may be NULL) gets its MAILBOXID (RFC 8474 4.1). */
 int folder_create(struct store_account *a, const char *name, unsigned use, struct buf *id);
 /* EPERM: INBOX, or a level above others that is no mailbox. With children it stays as a level
  * without messages (RFC 9051 6.3.5). Sessions that have it selected get ESTALE. */

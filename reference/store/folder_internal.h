@@ -1,5 +1,5 @@
-/* folder_internal.h - the mailboxes of an account on disk; for the files of this folder only. All is
- * called with the account's lock held, and with clean names. */
+/* folder_internal.h - the mailboxes of an account on disk; for the files of this folder only.
+ * All is called with the account's lock held, and with clean names. */
 #ifndef REFERENCE_STORE_FOLDER_INTERNAL_H
 #define REFERENCE_STORE_FOLDER_INTERNAL_H
 
@@ -8,7 +8,8 @@
 /* What a format does for folder.c. */
 struct folder_disk {
     bool leaves;                   /* what has messages has nothing below it, but INBOX */
-    /* Gives the name of every mailbox but INBOX (selectable) and of levels on disk that are none. */
+    /* Gives the name of every mailbox but INBOX (selectable) and of levels on disk that are
+     * none. */
     int (*each)(struct store_account *a, void (*give)(void *arg, const char *name, bool selectable),
                 void *arg);
     /* Appends where the mailbox would be. -1: its name does not fit the disk. */

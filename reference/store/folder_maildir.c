@@ -103,7 +103,7 @@ static int each(struct store_account *a, void (*give)(void *, const char *, bool
     return dir ? 0 : -1;
 }
 
-/* --- removing ----------------------------------------------------------------------------------------- */
+/* --- removing ----------------------------------------------------------------------------- */
 
 /* The files and folders of a folder, two levels deep: what a Maildir is. */
 static void remove_content(int at, const char *name, int depth)
@@ -125,7 +125,8 @@ static void remove_content(int at, const char *name, int depth)
         close(folder);
 }
 
-/* First away from its name, in one step; a kill after it leaves a folder in tmp/ that means nothing. */
+/* First away from its name, in one step; a kill after it leaves a folder in tmp/ that means
+ * nothing. */
 static int remove_folder(struct store_account *a, const char *name)
 {
     struct buf path = {0};
@@ -149,7 +150,7 @@ static int remove_folder(struct store_account *a, const char *name)
     return result;
 }
 
-/* --- renaming ------------------------------------------------------------------------------------------- */
+/* --- renaming ----------------------------------------------------------------------------- */
 
 struct below { const char *from; char **names; size_t n; };
 

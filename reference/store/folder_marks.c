@@ -1,8 +1,9 @@
-/* folder_marks.c - subscriptions and special uses: <mail_dir>/.<user>.folders, a text file so that it
- * outlives the index. Its lines are "subscribed <name>" and "use <\Use> <name>", the names in UTF-8.
+/* folder_marks.c - subscriptions and special uses: <mail_dir>/.<user>.folders, a text file so
+ * that it outlives the index. Its lines are "subscribed <name>" and "use <\Use> <name>", the
+ * names in UTF-8.
  *
- * A user without it who has a Maildir of Dovecot's gets what its file "subscriptions" says. Writers hold
- * a transaction of the index meanwhile, which keeps those of other processes out. */
+ * A user without it who has a Maildir of Dovecot's gets what its file "subscriptions" says.
+ * Writers hold a transaction of the index meanwhile, which keeps those of other processes out. */
 #include "base/mem.h"
 #include "reference/store/folder_internal.h"
 #include "reference/store/format.h"

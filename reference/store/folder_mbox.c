@@ -1,6 +1,6 @@
-/* folder_mbox.c - mailboxes as mbox files below a folder of the user's; levels are folders there. Names of
- * levels are in modified UTF-7. A level that begins with a dot, or ends in ".lock", has its first dot
- * written as "&AC4-": files of such names are not mailboxes. */
+/* folder_mbox.c - mailboxes as mbox files below a folder of the user's; levels are folders
+ * there. Names of levels are in modified UTF-7. A level that begins with a dot, or ends in
+ * ".lock", has its first dot written as "&AC4-": files of such names are not mailboxes. */
 #include "base/mem.h"
 #include "reference/store/folder_internal.h"
 #include "reference/store/format.h"
@@ -16,7 +16,7 @@
 
 #define DOT "&AC4-"
 
-/* --- names --------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------- */
 
 static void add_root(const struct store_account *a, struct buf *out)
 {
@@ -89,7 +89,7 @@ static bool add_from_disk(struct slice file, struct buf *out)
     return good;
 }
 
-/* --- what is there ---------------------------------------------------------------------------------------- */
+/* --- what is there ------------------------------------------------------------------------ */
 
 static int check(const char *path)
 {
@@ -138,7 +138,7 @@ static int each(struct store_account *a, void (*give)(void *, const char *, bool
     return 0;
 }
 
-/* --- changing ----------------------------------------------------------------------------------------------- */
+/* --- changing ----------------------------------------------------------------------------- */
 
 static int make_folder(struct store_account *a, const char *path)
 {
@@ -183,7 +183,8 @@ static int make(struct store_account *a, const char *name)
     if (result == 0) {
         char *file = buf_take(&path);
         place.path = file;
-        place.dir = slice_dup(slice_sub(slice_str(file), 0, (size_t)slice_rindex(slice_str(file), '/')));
+        place.dir = slice_dup(slice_sub(slice_str(file), 0, (size_t)slice_rindex(slice_str(file),
+                                                                                 '/')));
         place.user = strrchr(file, '/') + 1;
         result = mbox_lock(&lock, &place, true, MBOX_LOCK_WAIT_MS);
         int error = errno == EBADMSG || errno == EISDIR ? EEXIST : errno;

@@ -82,8 +82,8 @@ struct slice maildir_base(const char *file);
 int64_t maildir_size_field(struct slice base, struct slice key);
 /* Order of base names: oldest first. */
 int maildir_compare(struct slice a, struct slice b);
-/* The descriptor of a folder; links are never followed: the folder may be writable for its user while
- * we are root. */
+/* The descriptor of a folder; links are never followed: the folder may be writable for its user
+ * while we are root. */
 int maildir_open_folder(int at, const char *name);
 /* Calls give(arg, name) for each name in the folder that is not hidden. */
 int maildir_each_name(int folder, void (*give)(void *arg, const char *name), void *arg);
@@ -96,9 +96,10 @@ char *maildir_unique_name(const struct mailbox_place *place);
 
 /* Appends the messages of [from, to) of the file. The identifiers have no ordinals. */
 int mbox_scan(struct mailbox *into, int fd, int64_t from, int64_t to);
-/* Begins a message with this date (seconds since 1970; INT64_MIN: now), or with this From_ line (p ==
- * NULL: with the date). */
-struct append *append_begin_dated(const struct mailbox_place *place, const char *sender, int64_t date,
+/* Begins a message with this date (seconds since 1970; INT64_MIN: now), or with this From_ line
+ * (p == NULL: with the date). */
+struct append *append_begin_dated(const struct mailbox_place *place, const char *sender,
+                                  int64_t date,
                                   struct slice from_line);
 /* The lock that a message being added to an mbox holds, and how large the file was before. */
 struct mbox_lock;
@@ -107,7 +108,8 @@ struct mbox_lock *mbox_append_lock(struct append *a, int64_t *before);
 int mbox_append_finish(struct append *a);
 /* Takes what a volatile field says (mbox_status.c). */
 void mbox_status_read(struct message *m, struct slice line);
-/* Appends the fields for flags and keywords (words with a space between), `octets` long at least. */
+/* Appends the fields for flags and keywords (words with a space between), `octets` long at
+ * least. */
 void mbox_status_add(struct buf *out, uint32_t flags, struct slice keywords, size_t octets);
 
 /* --- both --- */

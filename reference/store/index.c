@@ -13,10 +13,10 @@
 #define BUSY_MS 10000
 #define INDEX_VERSION 1
 
-/* The key of a message is (mailbox << 32) + UID, so that a mailbox's messages lie together in order.
- * flags: enum message_flag and the ROW_ bits of view_internal.h. file: the name up to the colon
- * (Maildir) or the identifier (mbox). Stamps: mtimes in ns when the counts were right.
- * The key of a cached text has its kind above that, so that those of one kind lie together. */
+/* The key of a message is (mailbox << 32) + UID, so that a mailbox's messages lie together in
+ * order. flags: enum message_flag and the ROW_ bits of view_internal.h. file: the name up to the
+ * colon (Maildir) or the identifier (mbox). Stamps: mtimes in ns when the counts were right. The
+ * key of a cached text has its kind above that, so that those of one kind lie together. */
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE mailbox(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
@@ -80,7 +80,7 @@ static const char *const texts[STATEMENTS] = {
     [ST_NORMAL] = "PRAGMA synchronous = NORMAL",
 };
 
-/* --- statements --------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------- */
 
 static int fail(struct index *ix, int code)
 {
@@ -228,7 +228,7 @@ void index_rest(struct index *ix)
         sqlite3_db_release_memory(ix->db);
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening ------------------------------------------------------------------------------ */
 
 static int get_version(struct index *ix, int64_t *version)
 {
@@ -246,9 +246,9 @@ static int exec(struct index *ix, const char *sql)
     return code == SQLITE_OK ? 0 : fail(ix, code);
 }
 
-/* Commits that were not durable may be lost when the system has been started again since: UIDs go on
- * where none can have been given, and mod-sequences jump over all that can have been used (RFC 7162
- * 3.1.2: they only rise). */
+/* Commits that were not durable may be lost when the system has been started again since: UIDs
+ * go on where none can have been given, and mod-sequences jump over all that can have been used
+ * (RFC 7162 3.1.2: they only rise). */
 static int note_boot(struct index *ix)
 {
     struct buf now = {0};

@@ -1,12 +1,12 @@
 /* index.h - the SQLite file of an account; for the files of this folder only.
  *
- * Statements are a table (index.c); they are prepared when first used. Values are bound by a string
- * of types: 'i' int64_t, 's' const char * (NULL: null), 'b' struct slice. Every function is called with
- * the account's lock held.
+ * Statements are a table (index.c); they are prepared when first used. Values are bound by a
+ * string of types: 'i' int64_t, 's' const char * (NULL: null), 'b' struct slice. Every function
+ * is called with the account's lock held.
  *
- * How durable: the file is in WAL mode. A commit that is not durable survives the end of the process,
- * a durable one a power cut too. Durable are those that promise something to the world which cannot
- * be found out again: a new range of UIDs, a mailbox's name. */
+ * How durable: the file is in WAL mode. A commit that is not durable survives the end of the
+ * process, a durable one a power cut too. Durable are those that promise something to the world
+ * which cannot be found out again: a new range of UIDs, a mailbox's name. */
 #ifndef REFERENCE_STORE_INDEX_H
 #define REFERENCE_STORE_INDEX_H
 
@@ -20,7 +20,8 @@ enum statement {
     ST_MAILBOX_BY_NAME, ST_MAILBOX_BY_ID, ST_MAILBOX_ADD, ST_MAILBOX_SAVE, ST_MAILBOX_RECENT,
     ST_MAILBOX_RENAME,
     ST_MAILBOX_DELETE, ST_MAILBOX_NAMES, ST_MAILBOX_TOTALS,
-    ST_MESSAGES, ST_MESSAGES_SINCE, ST_MESSAGE_ADD, ST_MESSAGE_FLAGS, ST_MESSAGE_FILE, ST_MESSAGE_SIZE,
+    ST_MESSAGES, ST_MESSAGES_SINCE, ST_MESSAGE_ADD, ST_MESSAGE_FLAGS, ST_MESSAGE_FILE,
+        ST_MESSAGE_SIZE,
     ST_MESSAGE_DELETE,
     ST_VANISHED_ADD, ST_VANISHED_SINCE, ST_VANISHED_COUNT, ST_VANISHED_NTH, ST_VANISHED_PRUNE,
     ST_VANISHED_DELETE,
@@ -66,7 +67,8 @@ void index_rollback(struct index *ix);         /* keeps errno */
 bool index_changed(struct index *ix);
 /* Gives memory back while nothing is done. */
 void index_rest(struct index *ix);
-/* Closes the file until the next statement: an idle account costs no descriptors and little memory. */
+/* Closes the file until the next statement: an idle account costs no descriptors and little
+ * memory. */
 void index_park(struct index *ix);
 
 #endif

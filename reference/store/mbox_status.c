@@ -1,13 +1,14 @@
-/* mbox_status.c - flags and keywords as fields in the header of a message of an mbox, as mail(1), mutt,
- * pine and Dovecot write them:
+/* mbox_status.c - flags and keywords as fields in the header of a message of an mbox, as
+ * mail(1), mutt, pine and Dovecot write them:
  *
  *   Status: RO         R read, O no longer new
  *   X-Status: AFDT     A answered, F flagged, D to be deleted, T a draft
  *   X-Keywords: words
  *
- * We write them as the first fields, with spaces behind the keywords, so that most later changes need
- * no more than overwriting them. They are no part of the message: a view hides them, and its size
- * counts without them, so that a message does not change when its flags do (RFC 9051 2.3.1.1). */
+ * We write them as the first fields, with spaces behind the keywords, so that most later changes
+ * need no more than overwriting them. They are no part of the message: a view hides them, and
+ * its size counts without them, so that a message does not change when its flags do (RFC 9051
+ * 2.3.1.1). */
 #include "base/mem.h"
 #include "reference/store/format.h"
 #include "reference/store/view.h"
@@ -19,7 +20,8 @@
 #define KEYWORDS_LINE_MAX 4096
 
 static const struct { const char *field; char letter; uint32_t flag; } letters[] = {
-    {"Status:", 'R', FLAG_SEEN}, {"X-Status:", 'A', FLAG_ANSWERED}, {"X-Status:", 'F', FLAG_FLAGGED},
+    {"Status:", 'R', FLAG_SEEN}, {"X-Status:", 'A', FLAG_ANSWERED}, {"X-Status:", 'F',
+                                                                     FLAG_FLAGGED},
     {"X-Status:", 'D', FLAG_DELETED}, {"X-Status:", 'T', FLAG_DRAFT},
 };
 

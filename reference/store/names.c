@@ -20,7 +20,7 @@ bool folder_is_below(struct slice name, struct slice above)
     return name.n > above.n && slice_starts(name, above) && name.p[above.n] == FOLDER_SEPARATOR;
 }
 
-/* --- what is a name ------------------------------------------------------------------------------- */
+/* --- what is a name ----------------------------------------------------------------------- */
 
 /* RFC 5198 2, RFC 9051 5.1: no controls, no line and paragraph separators. */
 static bool characters_allowed(struct slice name)
@@ -72,17 +72,18 @@ char *folder_name_clean(struct slice name)
     char *result = NULL;
     if (levels_allowed(clean)) {
         result = slice_dup(clean);
-        if (n >= 5 && slice_ieq_str(slice_sub(clean, 0, 5), "INBOX") && (n == 5 || result[5] == '/'))
+        if (n >= 5 && slice_ieq_str(slice_sub(clean, 0, 5), "INBOX") && (n == 5 ||
+                                                                         result[5] == '/'))
             memcpy(result, "INBOX", 5);
     }
     free(normal);
     return result;
 }
 
-/* --- Maildir++ ---------------------------------------------------------------------------------------- */
+/* --- Maildir++ ---------------------------------------------------------------------------- */
 
-/* A "." within a name parts levels on disk, so it is written as modified UTF-7 could write it (and by
- * RFC 3501 5.1.3 must not, so nothing else is written so). */
+/* A "." within a name parts levels on disk, so it is written as modified UTF-7 could write it
+ * (and by RFC 3501 5.1.3 must not, so nothing else is written so). */
 #define DOT "&AC4-"
 
 bool maildir_name_encode(struct slice name, struct buf *out)

@@ -114,8 +114,8 @@ static void discard_redo(const struct mailbox_place *place, const char *suffix)
     errno = error;
 }
 
-/* Makes the mbox longer before the point of no return: what others append after a kill is behind what
- * we shall overwrite. Empty lines at an mbox's end mean nothing. */
+/* Makes the mbox longer before the point of no return: what others append after a kill is behind
+ * what we shall overwrite. Empty lines at an mbox's end mean nothing. */
 static int extend(int mbox, int64_t from, int64_t to)
 {
     char lines[4096];
@@ -182,7 +182,8 @@ static int write_all(int out, const void *p, size_t n)
     return 0;
 }
 
-/* A message with other status fields: the From_ line, these, the header without the old ones, the rest. */
+/* A message with other status fields: the From_ line, these, the header without the old ones,
+ * the rest. */
 static int copy_edited(int out, int mbox, const struct message *m, struct slice status)
 {
     struct lines lines;
@@ -232,7 +233,8 @@ static int64_t size_after(const struct message *m, bool goes, struct slice statu
     return m->next - m->start + (status.n > 0 ? (int64_t)status.n - m->status_octets : 0);
 }
 
-int mbox_rewrite(const struct mailbox_place *place, struct mbox_lock *lock, const struct mailbox *now,
+int mbox_rewrite(const struct mailbox_place *place, struct mbox_lock *lock,
+                 const struct mailbox *now,
                  const bool *goes, const struct slice *status)
 {
     size_t first = 0;
@@ -243,7 +245,8 @@ int mbox_rewrite(const struct mailbox_place *place, struct mbox_lock *lock, cons
     struct redo redo = {.from = now->v[first].start, .new_size = now->v[first].start,
                         .old_size = lock->st.st_size};
     for (size_t i = first; i < now->n; i++)
-        redo.new_size += size_after(&now->v[i], goes && goes[i], status ? status[i] : (struct slice){0});
+        redo.new_size += size_after(&now->v[i], goes && goes[i], status ? status[i]
+                                    : (struct slice){0});
     if (redo.new_size == redo.from) {      /* all to the end go: one step, and needs no room */
         if (ftruncate(lock->fd, redo.new_size) < 0)
             return -1;

@@ -272,7 +272,8 @@ struct append *append_begin(const struct mailbox_place *place, const char *sende
     return append_begin_dated(place, sender, INT64_MIN, (struct slice){0});
 }
 
-struct append *append_begin_dated(const struct mailbox_place *place, const char *sender, int64_t date,
+struct append *append_begin_dated(const struct mailbox_place *place, const char *sender,
+                                  int64_t date,
                                   struct slice from_line)
 {
     struct append *a = xcalloc(1, sizeof *a);

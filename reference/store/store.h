@@ -36,8 +36,8 @@ struct mailbox_place {
 /* May `user` be a file name in mail_dir? No '/', no control octet, no leading dot (temporary files
  * and session locks are there), no ".lock" at the end (the dot-locks of others). */
 bool store_user_valid(struct slice user);
-/* When a role starts: makes mail_dir when it is missing, and finishes the removals of a process that
- * was killed. */
+/* When a role starts: makes mail_dir when it is missing, and finishes the removals of a process
+ * that was killed. */
 int store_prepare(const struct config *c);
 /* The inbox of a user; false when the name is not valid. */
 bool mailbox_place_init(struct mailbox_place *p, const struct config *c, const char *user,

@@ -8,8 +8,9 @@
 
 struct uid_range { uint32_t first, last; };          /* both inside; first <= last, first >= 1 */
 
-/* A zeroed one is the empty set. Ranges ascend, do not touch and do not overlap, but in a set that
- * uid_set_push filled, whose order is that of the pushes (RFC 4315 3: COPYUID pairs two of them). */
+/* A zeroed one is the empty set. Ranges ascend, do not touch and do not overlap, but in a set
+ * that uid_set_push filled, whose order is that of the pushes (RFC 4315 3: COPYUID pairs two of
+ * them). */
 struct uid_set {
     struct uid_range *v;
     size_t n, cap;

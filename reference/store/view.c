@@ -15,7 +15,7 @@
 #define WARM_MS 60000
 #define WARM_MAX 4
 
-/* --- views -------------------------------------------------------------------------------------------- */
+/* --- views -------------------------------------------------------------------------------- */
 
 void view_free(struct mailbox_view *v)
 {
@@ -142,7 +142,7 @@ void view_wake(struct mailbox_view *v, const struct view_session *but)
         watch_wake(v->watch, but ? but->wake_fd : -1);
 }
 
-/* --- sessions ------------------------------------------------------------------------------------------ */
+/* --- sessions ----------------------------------------------------------------------------- */
 
 static struct view_session *open_session(struct store_account *a, const char *name, bool readonly)
 {
@@ -247,7 +247,7 @@ void view_state(struct view_session *s, struct view_state *out)
     account_unlock(v->account);
 }
 
-/* --- messages ------------------------------------------------------------------------------------------- */
+/* --- messages ----------------------------------------------------------------------------- */
 
 uint32_t view_count(const struct view_session *s)
 {
@@ -329,7 +329,7 @@ uint32_t view_get_many(struct view_session *s, uint32_t first, uint32_t count,
     return done;
 }
 
-/* --- idle ------------------------------------------------------------------------------------------------- */
+/* --- idle --------------------------------------------------------------------------------- */
 
 int view_idle_begin(struct view_session *s)
 {

@@ -1,13 +1,13 @@
 /* view.h - a selected mailbox: what IMAP's selected state, and POP3's UIDL, are made of.
  *
- * One view of a mailbox is loaded in a process and shared by its sessions. Each session has its own
- * picture of it: the messages that its client has been told of, by sequence number. The picture
- * changes in view_sync only, never in between (RFC 9051 5.5, 7.5.1), so that a session may read flags
- * and sizes of a message by its number although another has expunged it (RFC 2180 4.1); only its text
- * may be gone (ENOENT then).
+ * One view of a mailbox is loaded in a process and shared by its sessions. Each session has its
+ * own picture of it: the messages that its client has been told of, by sequence number. The
+ * picture changes in view_sync only, never in between (RFC 9051 5.5, 7.5.1), so that a session
+ * may read flags and sizes of a message by its number although another has expunged it (RFC 2180
+ * 4.1); only its text may be gone (ENOENT then).
  *
- * Errors: account.h. Sequence numbers begin at 1. Dates are seconds since 1970. Sizes are octets on
- * the wire: lines end in CRLF. */
+ * Errors: account.h. Sequence numbers begin at 1. Dates are seconds since 1970. Sizes are octets
+ * on the wire: lines end in CRLF. */
 #ifndef REFERENCE_STORE_VIEW_H
 #define REFERENCE_STORE_VIEW_H
 
@@ -42,7 +42,7 @@ void view_close(struct view_session *s);                   /* NULL is fine */
 void view_state(struct view_session *s, struct view_state *out);
 bool view_readonly(const struct view_session *s);
 
-/* --- messages ---------------------------------------------------------------------------------- */
+/* --- messages ----------------------------------------------------------------------------- */
 
 struct view_message {
     uint32_t uid;
@@ -76,7 +76,7 @@ const char *view_keyword(struct view_session *s, unsigned bit);
 int view_keyword_bit(struct view_session *s, struct slice name, bool make);
 unsigned view_keyword_count(struct view_session *s);
 
-/* --- syncing ----------------------------------------------------------------------------------- */
+/* --- syncing ------------------------------------------------------------------------------ */
 
 /* What this session's client has to be told, in this order. */
 struct view_changes {
@@ -101,12 +101,12 @@ int view_sync(struct view_session *s, bool allow_expunge, struct view_changes *o
 void view_changes_free(struct view_changes *c);
 
 /* Waking an idle session (RFC 2177). The descriptor becomes readable (poll) when there may be
- * something to sync; view_sync makes it unreadable again. It is made by the first call, and closed by
- * view_idle_end or view_close. -1 with errno: none to be had. */
+ * something to sync; view_sync makes it unreadable again. It is made by the first call, and
+ * closed by view_idle_end or view_close. -1 with errno: none to be had. */
 int view_idle_begin(struct view_session *s);
 void view_idle_end(struct view_session *s);
 
-/* --- flags ------------------------------------------------------------------------------------- */
+/* --- flags -------------------------------------------------------------------------------- */
 
 enum flags_how { FLAGS_REPLACE, FLAGS_ADD, FLAGS_REMOVE };
 
@@ -123,12 +123,13 @@ struct flags_change {
  * 4.2). What this changed does not come up in view_sync again; with `silent` only what the client
  * could not know (a flag that another session had changed before) does. EROFS. */
 int view_store(struct view_session *s, const struct uid_set *uids, const struct flags_change *c,
-               bool silent, struct uid_set *done, struct uid_set *modified, struct uid_set *missing);
+               bool silent, struct uid_set *done, struct uid_set *modified,
+                   struct uid_set *missing);
 
 /* The client was told the flags of this message (FETCH FLAGS): the next sync need not. */
 void view_told(struct view_session *s, uint32_t seq, uint64_t modseq);
 
-/* --- removing and copying ---------------------------------------------------------------------- */
+/* --- removing and copying ----------------------------------------------------------------- */
 
 /* Removes for good what has \Deleted, of `uids` only (UID EXPUNGE) or of all that the session knows
  * (NULL). The session's picture changes at the next view_sync. EROFS. */
@@ -140,14 +141,14 @@ struct view_copied {
     struct uid_set from, to;
 };
 void view_copied_free(struct view_copied *c);
-/* Copies the messages to the end of the mailbox dest, with flags, keywords and internal date, all or
- * none (RFC 9051 6.4.7); with `move` they are then gone from here (RFC 6851; EROFS). Messages that
- * were expunged meanwhile are left out. ENOENT: no such destination (TRYCREATE). *out in any case for
- * view_copied_free. */
+/* Copies the messages to the end of the mailbox dest, with flags, keywords and internal date,
+ * all or none (RFC 9051 6.4.7); with `move` they are then gone from here (RFC 6851; EROFS).
+ * Messages that were expunged meanwhile are left out. ENOENT: no such destination (TRYCREATE).
+ * *out in any case for view_copied_free. */
 int view_copy(struct view_session *s, const struct uid_set *uids, const char *dest, bool move,
               struct view_copied *out);
 
-/* --- adding ------------------------------------------------------------------------------------ */
+/* --- adding ------------------------------------------------------------------------------- */
 
 struct view_append;
 
@@ -156,7 +157,8 @@ struct view_append;
 struct view_append *view_append_begin(struct store_account *a, const char *mailbox);
 /* The next message. Keywords by name (n of them; more than can be kept are left out). `date` is the
  * internal date; INT64_MIN: now. `octets` is the size that was announced, for the quota. */
-int view_append_message(struct view_append *b, uint32_t flags, const struct slice *keywords, size_t n,
+int view_append_message(struct view_append *b, uint32_t flags, const struct slice *keywords,
+                        size_t n,
                         int64_t date, uint64_t octets);
 /* Octets of it as on the wire, in any portions. */
 int view_append_write(struct view_append *b, const void *p, size_t n);
@@ -164,12 +166,12 @@ int view_append_write(struct view_append *b, const void *p, size_t n);
 int view_append_commit(struct view_append *b, uint32_t *uidvalidity, struct uid_set *uids);
 void view_append_abandon(struct view_append *b);            /* NULL is fine */
 
-/* --- text -------------------------------------------------------------------------------------- */
+/* --- text --------------------------------------------------------------------------------- */
 
 struct message_text;
 
-/* The message by its sequence number. ENOENT: another has removed it. What was opened can be read to
- * its end whatever happens to the mailbox. Independent of the session from then on. */
+/* The message by its sequence number. ENOENT: another has removed it. What was opened can be
+ * read to its end whatever happens to the mailbox. Independent of the session from then on. */
 struct message_text *view_text(struct view_session *s, uint32_t seq);
 void message_text_free(struct message_text *t);             /* NULL is fine */
 uint64_t message_text_size(const struct message_text *t);   /* as view_message.size */
@@ -182,14 +184,14 @@ int64_t message_text_read(struct message_text *t, uint64_t offset, void *p, size
  * be closed). */
 int message_text_send(struct message_text *t, uint64_t offset, uint64_t n, struct stream *to);
 
-/* --- CONDSTORE and QRESYNC (RFC 7162) ------------------------------------------------------------ */
+/* --- CONDSTORE and QRESYNC (RFC 7162) ----------------------------------------------------- */
 
 /* UIDs of `known` (NULL: all) that were expunged after mod-sequence `since`. When the log does not
  * reach back so far: all UIDs of `known` that are not there (RFC 7162 3.2.5.2 allows more). */
 int view_vanished(struct view_session *s, uint64_t since, const struct uid_set *known,
                   struct uid_set *out);
 
-/* --- cache ----------------------------------------------------------------------------------------- */
+/* --- cache -------------------------------------------------------------------------------- */
 
 /* Texts made from a message once and kept in the index: opaque here. */
 enum cache_kind {
@@ -211,10 +213,10 @@ struct cache_batch {
     struct buf store;              /* what the slices point into */
 };
 
-/* Reads kinds (bits 1u << enum cache_kind) of count (<= CACHE_BATCH) messages of the session from seq
- * on, in v[0..count). A zeroed batch may be used again and again; cache_batch_free at the end. One
- * ordered read of the index: a loop over a mailbox in batches is one sequential scan. -1: then
- * nothing is known, and the caller reads the messages. */
+/* Reads kinds (bits 1u << enum cache_kind) of count (<= CACHE_BATCH) messages of the session
+ * from seq on, in v[0..count). A zeroed batch may be used again and again; cache_batch_free at
+ * the end. One ordered read of the index: a loop over a mailbox in batches is one sequential
+ * scan. -1: then nothing is known, and the caller reads the messages. */
 int view_cache_read(struct view_session *s, uint32_t seq, uint32_t count, unsigned kinds,
                     struct cache_batch *out);
 void cache_batch_free(struct cache_batch *b);

@@ -113,7 +113,8 @@ static uint64_t keyword_bits(struct view_append *b, const struct slice *keywords
     return bits;
 }
 
-int view_append_message(struct view_append *b, uint32_t flags, const struct slice *keywords, size_t n,
+int view_append_message(struct view_append *b, uint32_t flags, const struct slice *keywords,
+                        size_t n,
                         int64_t date, uint64_t octets)
 {
     if (finish(b) < 0)
@@ -167,7 +168,8 @@ static struct row row_of(const struct view_append *b, size_t i, uint32_t first_u
     const struct found *f = &b->v[i].found;
     return (struct row){
         .uid = first_uid + (uint32_t)i, .flags = f->flags, .keywords = f->keywords,
-        .modseq = b->view->box.modseq, .size = f->size, .date = f->date, .saved = (uint32_t)f->saved,
+        .modseq = b->view->box.modseq, .size = f->size, .date = f->date,
+            .saved = (uint32_t)f->saved,
     };
 }
 

@@ -1,5 +1,5 @@
-/* view_cache.c - texts made from messages once, kept in the index. A session collects what it makes and
- * writes many at once. */
+/* view_cache.c - texts made from messages once, kept in the index. A session collects what it
+ * makes and writes many at once. */
 #include "base/mem.h"
 #include "reference/store/view_internal.h"
 

@@ -1,7 +1,8 @@
 /* view_copy.c - COPY and MOVE within an account: all messages or none.
  *
- * A kill in the middle of a COPY can leave some copies, which the next sync finds as new messages; the
- * client was told nothing. In a MOVE each message is in one of the two mailboxes at any time. */
+ * A kill in the middle of a COPY can leave some copies, which the next sync finds as new
+ * messages; the client was told nothing. In a MOVE each message is in one of the two mailboxes
+ * at any time. */
 #include "base/mem.h"
 #include "reference/store/view_internal.h"
 
@@ -36,7 +37,8 @@ static void map_keywords(struct copying *c)
         const char *name = c->from->keywords[i];
         c->bits[i] = i;
         if (c->from != c->to)
-            c->bits[i] = name && (used & 1ull << i) ? view_keyword_make(c->to, slice_str(name)) : -1;
+            c->bits[i] = name && (used & 1ull << i) ? view_keyword_make(c->to, slice_str(name))
+                : -1;
     }
 }
 
@@ -80,7 +82,8 @@ static void undo(struct copying *c)
 {
     int error = errno;
     for (size_t i = 0; i < c->n; i++)
-        c->from->source->uncopy(c->from, &c->from->v[c->picked.rows[i]], c->to, c->move, &c->made[i]);
+        c->from->source->uncopy(c->from, &c->from->v[c->picked.rows[i]], c->to, c->move,
+                                &c->made[i]);
     c->n = 0;
     errno = error;
 }

@@ -9,15 +9,16 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* UIDs that are promised at once, so that not every message waits for the index to be durable. After
- * a power cut those that had not been given are left out. A new mailbox promises many without waiting:
- * should the promise be lost the mailbox's line is lost as well, and the next has another UIDVALIDITY. */
+/* UIDs that are promised at once, so that not every message waits for the index to be durable.
+ * After a power cut those that had not been given are left out. A new mailbox promises many
+ * without waiting: should the promise be lost the mailbox's line is lost as well, and the next
+ * has another UIDVALIDITY. */
 #define UIDS_RESERVED 10000
 #define UIDS_RESERVED_FIRST 1000000
 /* Ranges kept in the log of the expunged, a mailbox. */
 #define VANISHED_MAX 50000
 
-/* --- the mailbox's line --------------------------------------------------------------------------------- */
+/* --- the mailbox's line ------------------------------------------------------------------- */
 
 static void read_box(sqlite3_stmt *st, struct mailbox_row *box, struct buf *keywords)
 {
@@ -71,8 +72,8 @@ int mailbox_row_find(struct store_account *a, const char *name, struct mailbox_r
     return row;
 }
 
-/* RFC 9051 2.3.1.1: larger than any before. The seconds since 1970 are, also when the index with the
- * last one is lost, unless that was in the same second. */
+/* RFC 9051 2.3.1.1: larger than any before. The seconds since 1970 are, also when the index with
+ * the last one is lost, unless that was in the same second. */
 static int64_t new_uidvalidity(struct store_account *a)
 {
     int64_t now = wall_us() / 1000000, last = a->uidvalidity;
@@ -174,7 +175,7 @@ int mailbox_row_delete(struct store_account *a, const struct mailbox_row *box)
     return 0;
 }
 
-/* --- rows ------------------------------------------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------------- */
 
 static struct row read_row(sqlite3_stmt *st)
 {
@@ -223,7 +224,7 @@ int view_load(struct mailbox_view *v)
     return row;
 }
 
-/* --- what other processes did -------------------------------------------------------------------------------- */
+/* --- what other processes did ------------------------------------------------------------- */
 
 static int reload_rows(struct mailbox_view *v, uint64_t since)
 {
@@ -264,7 +265,8 @@ static int reload_vanished(struct mailbox_view *v, uint64_t since)
     uint32_t *doomed = xreallocarray(NULL, v->n + 1, sizeof *doomed);
     size_t n = 0;
     for (size_t k = 0; k < gone.n; k++) {
-        for (size_t i = row_from(v, gone.v[k].first); i < v->n && v->v[i].uid <= gone.v[k].last; i++)
+        for (size_t i = row_from(v, gone.v[k].first); i < v->n &&
+             v->v[i].uid <= gone.v[k].last; i++)
             doomed[n++] = (uint32_t)i;
     }
     rows_remove(v, doomed, n);
@@ -313,7 +315,7 @@ int view_check_index(struct mailbox_view *v)
     return v->stale ? view_reload(v) : 0;
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------ */
 
 static bool must_reserve(const struct mailbox_view *v, uint32_t uids)
 {
@@ -426,7 +428,7 @@ int view_index_remove(struct mailbox_view *v, const uint32_t *doomed, size_t n, 
     return prune_vanished(v);
 }
 
-/* --- counts ----------------------------------------------------------------------------------------------------- */
+/* --- counts ------------------------------------------------------------------------------- */
 
 static void count(struct mailbox_row *box, const struct row *r, uint64_t by)
 {

@@ -49,7 +49,7 @@ int account_check_index(struct store_account *a);
 /* EDQUOT when there is no room for so many more. */
 int account_check_quota(struct store_account *a, uint64_t octets, uint64_t messages);
 
-/* --- rows ------------------------------------------------------------------------------------------ */
+/* --- rows --------------------------------------------------------------------------------- */
 
 /* Beside enum message_flag in row.flags: */
 enum {
@@ -197,8 +197,8 @@ int view_index_remove(struct mailbox_view *v, const uint32_t *doomed, size_t n, 
 int view_begin(struct mailbox_view *v, uint32_t uids);
 /* Ends it, the mailbox's line saved. -1: as view_abort. */
 int view_commit(struct mailbox_view *v, const struct mailbox_row *before);
-/* Undoes it in the index and in v->box, which was *before after view_begin; what was done to files is
- * found by the next sync. Keeps errno. */
+/* Undoes it in the index and in v->box, which was *before after view_begin; what was done to
+ * files is found by the next sync. Keeps errno. */
 void view_abort(struct mailbox_view *v, const struct mailbox_row *before);
 /* Brings the view up to what other processes wrote, when they did. */
 int view_check_index(struct mailbox_view *v);
@@ -229,7 +229,8 @@ void session_own(struct view_session *s, uint64_t modseq, const struct uid_set *
 void view_many(struct mailbox_view *v, size_t messages, bool begin);
 
 /* view_store.c */
-/* The rows (indices, ascending) of the messages in a set of UIDs (NULL: all) that the session knows. */
+/* The rows (indices, ascending) of the messages in a set of UIDs (NULL: all) that the session
+ * knows. */
 struct picked { uint32_t *rows; size_t n, cap; struct uid_set missing; };
 void session_pick(struct view_session *s, const struct uid_set *uids, struct picked *out);
 void picked_free(struct picked *p);
@@ -265,7 +266,7 @@ int cache_forget(struct index *ix, const struct mailbox_row *box, uint32_t first
 int cache_copy(struct index *ix, const struct mailbox_row *from, uint32_t from_uid,
                const struct mailbox_row *to, uint32_t to_uid);
 
-/* --- sources ------------------------------------------------------------------------------------------ */
+/* --- sources ------------------------------------------------------------------------------ */
 
 struct found {                     /* a message that the view has not */
     char *name;                    /* as on disk; owned */
@@ -285,7 +286,8 @@ struct scan {
 };
 void scan_free(struct scan *s);
 struct found *scan_note_added(struct scan *s, const char *name);      /* the rest is the caller's */
-struct found_change *scan_note_changed(struct scan *s, uint32_t row, uint32_t flags, uint64_t keywords);
+struct found_change *scan_note_changed(struct scan *s, uint32_t row, uint32_t flags,
+                                       uint64_t keywords);
 void scan_note_removed(struct scan *s, uint32_t row);                 /* in ascending order */
 
 struct view_source {
@@ -294,14 +296,14 @@ struct view_source {
     int (*scan)(struct mailbox_view *v, struct scan *out);
     /* Moves a message that was found in new/ to where it will stay. */
     int (*take)(struct mailbox_view *v, struct found *f);
-    /* Writes the flags that the row is to have into the message, where they show for others, and takes
-     * it out of new/; ROW_NEW, ROW_ODD and the name of the row are right then, the flags are left to
-     * the caller. ENOENT: gone. */
+    /* Writes the flags that the row is to have into the message, where they show for others, and
+     * takes it out of new/; ROW_NEW, ROW_ODD and the name of the row are right then, the flags
+     * are left to the caller. ENOENT: gone. */
     int (*set_flags)(struct mailbox_view *v, struct row *r, uint32_t flags, uint64_t keywords);
     /* Removes messages for good. *n and rows become those that are gone now; -1: not all. */
     int (*remove)(struct mailbox_view *v, uint32_t *rows, size_t *n);
-    /* Makes a copy with these flags, or moves it there; *made says what is there (flags, keywords and
-     * name set before for what is to be; the name is the caller's to free). */
+    /* Makes a copy with these flags, or moves it there; *made says what is there (flags,
+     * keywords and name set before for what is to be; the name is the caller's to free). */
     int (*copy)(struct mailbox_view *v, struct row *r, struct mailbox_view *to, bool move,
                 struct found *made);
     /* Removes what was moved, when copy() has only copied it. NULL: it has moved it. */
@@ -309,8 +311,8 @@ struct view_source {
     /* Undoes copy(), as far as it can be. */
     void (*uncopy)(struct mailbox_view *v, struct row *r, struct mailbox_view *to, bool move,
                    const struct found *made);
-    /* A file to write a message to, with LF line ends, before it has its place. *tmp is the source's
-     * name for it, the caller's to free. */
+    /* A file to write a message to, with LF line ends, before it has its place. *tmp is the
+     * source's name for it, the caller's to free. */
     int (*stage)(struct mailbox_view *v, char **tmp);
     void (*unstage)(struct mailbox_view *v, const char *tmp);
     /* Its place in the mailbox; made->name is set. */
@@ -366,9 +368,9 @@ void watch_pause(struct watch *w);
 /* Tries again to watch what had to be polled. */
 void watch_retry(struct watch *w, const char *path1, const char *path2);
 enum watch_news { WATCH_QUIET, WATCH_NAMES, WATCH_UNKNOWN };
-/* What happened since the last call, up to this moment. WATCH_NAMES: the names of files, each with
- * '1' or '2' for the folder before it and NUL after it, are appended to *names. WATCH_UNKNOWN: look at
- * all. */
+/* What happened since the last call, up to this moment. WATCH_NAMES: the names of files, each
+ * with '1' or '2' for the folder before it and NUL after it, are appended to *names.
+ * WATCH_UNKNOWN: look at all. */
 enum watch_news watch_take(struct watch *w, struct buf *names);
 void watch_add_fd(struct watch *w, int fd);            /* an eventfd to be written to */
 void watch_remove_fd(struct watch *w, int fd);

@@ -1,6 +1,6 @@
-/* view_keywords.c - the keywords of a mailbox. Each has a bit, for ever. In a Maildir the first 26 are
- * letters in the names of files, and the file dovecot-keywords says what they mean: lines of "<bit>
- * <name>", as Dovecot and others write it. */
+/* view_keywords.c - the keywords of a mailbox. Each has a bit, for ever. In a Maildir the first
+ * 26 are letters in the names of files, and the file dovecot-keywords says what they mean: lines
+ * of "<bit> <name>", as Dovecot and others write it. */
 #include "base/mem.h"
 #include "reference/store/format.h"
 #include "reference/store/view_internal.h"
@@ -139,7 +139,7 @@ int view_keyword_make(struct mailbox_view *v, struct slice name)
     return make(v, name);
 }
 
-/* --- for sessions ------------------------------------------------------------------------------------- */
+/* --- for sessions ------------------------------------------------------------------------- */
 
 const char *view_keyword(struct view_session *s, unsigned bit)
 {

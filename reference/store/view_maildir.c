@@ -1,11 +1,12 @@
 /* view_maildir.c - a Maildir as the source of a view.
  *
- * The name of a message's file is the truth about its flags, for us and for the other programs that
- * use the Maildir: letters after ":2,", in ASCII order, D F P R S T, and a to z for the first 26
- * keywords, whose names are in the file dovecot-keywords (view_keywords.c). Further keywords are known
- * to the index only.
+ * The name of a message's file is the truth about its flags, for us and for the other programs
+ * that use the Maildir: letters after ":2,", in ASCII order, D F P R S T, and a to z for the
+ * first 26 keywords, whose names are in the file dovecot-keywords (view_keywords.c). Further
+ * keywords are known to the index only.
  *
- * With inotify only what changed is looked at. Else, and at first, both folders are read through. */
+ * With inotify only what changed is looked at. Else, and at first, both folders are read
+ * through. */
 #include "base/mem.h"
 #include "base/timing.h"
 #include "reference/store/format.h"
@@ -25,7 +26,7 @@
 
 enum { NEW, CUR };
 
-/* --- where the files are ----------------------------------------------------------------------------- */
+/* --- where the files are ------------------------------------------------------------------ */
 
 void maildir_file_name(struct buf *out, const struct mailbox_view *v, const struct row *r)
 {
@@ -39,7 +40,7 @@ static int folder_of(const struct mailbox_view *v, const struct row *r)
     return v->folders[r->flags & ROW_NEW ? NEW : CUR];
 }
 
-/* --- folders ------------------------------------------------------------------------------------------ */
+/* --- folders ------------------------------------------------------------------------------ */
 
 static struct watch *watch(const struct mailbox_view *v)
 {
@@ -77,7 +78,7 @@ int maildir_open(struct mailbox_view *v)
     return v->folders[CUR] < 0 ? -1 : 0;
 }
 
-/* --- what is there ------------------------------------------------------------------------------------- */
+/* --- what is there ------------------------------------------------------------------------ */
 
 struct pass {
     struct mailbox_view *v;
@@ -177,8 +178,8 @@ static int relocate(struct mailbox_view *v)
     return result;
 }
 
-/* Those that were not seen: a file that was renamed while the folder was read may be missed, so they
- * are looked for once more. */
+/* Those that were not seen: a file that was renamed while the folder was read may be missed, so
+ * they are looked for once more. */
 static int note_removed(struct mailbox_view *v, struct scan *out)
 {
     size_t missing = 0;
@@ -201,7 +202,7 @@ static int note_removed(struct mailbox_view *v, struct scan *out)
     return result;
 }
 
-/* --- what is new ------------------------------------------------------------------------------------ */
+/* --- what is new -------------------------------------------------------------------------- */
 
 static int by_base(const void *a, const void *b)
 {
@@ -224,7 +225,7 @@ static void complete_added(struct mailbox_view *v, struct scan *out)
     out->added_count = kept;
 }
 
-/* --- the scan ------------------------------------------------------------------------------------------- */
+/* --- the scan ----------------------------------------------------------------------------- */
 
 static void take_stamps(const struct mailbox_view *v, int64_t stamp[2])
 {
@@ -342,7 +343,7 @@ static int scan(struct mailbox_view *v, struct scan *out)
     return 1;
 }
 
-/* --- acting ------------------------------------------------------------------------------------------------ */
+/* --- acting ------------------------------------------------------------------------------- */
 
 /* Gives the file the name that says these flags. */
 static int rename_to(struct mailbox_view *v, struct row *r, uint32_t flags, uint64_t keywords)
@@ -455,7 +456,8 @@ static int open_message(struct mailbox_view *v, struct row *r)
     return act_on(v, r, open_file);
 }
 
-/* What is in the index is what is in the folders: then the next who opens the mailbox need not look. */
+/* What is in the index is what is in the folders: then the next who opens the mailbox need not
+ * look. */
 static void settle(struct mailbox_view *v)
 {
     int64_t now[2];
@@ -484,8 +486,9 @@ static void many(struct mailbox_view *v, bool begin)
 }
 
 const struct view_source maildir_source = {
-        .watch = watch, .scan = scan, .take = take_found, .set_flags = set_flags, .remove = remove_messages,
-    .settle = settle, .many = many, .open = open_message, .rest = rest, .copy = maildir_copy, .uncopy = maildir_uncopy,
-    .stage = maildir_stage, .unstage = maildir_unstage, .place = maildir_place,
-    .unplace = maildir_unplace, .sync = maildir_sync,
+    .watch = watch, .scan = scan, .take = take_found, .set_flags = set_flags,
+    .remove = remove_messages, .settle = settle, .many = many, .open = open_message, .rest = rest,
+    .copy = maildir_copy, .uncopy = maildir_uncopy, .stage = maildir_stage,
+    .unstage = maildir_unstage, .place = maildir_place, .unplace = maildir_unplace,
+    .sync = maildir_sync,
 };

@@ -1,5 +1,5 @@
-/* view_maildir_put.c - putting messages into a Maildir that belongs to a view: copies and what clients
- * bring. They go to cur/ at once, for the client knows of them. */
+/* view_maildir_put.c - putting messages into a Maildir that belongs to a view: copies and what
+ * clients bring. They go to cur/ at once, for the client knows of them. */
 #include "base/mem.h"
 #include "base/timing.h"
 #include "reference/store/format.h"
@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* The whole name under which a message will be; what the view keeps of it is made->name. W is left out
- * when the text does not end in a line end: POP3 counts one that it must add (RFC 1939 3). */
-static char *new_name(struct mailbox_view *v, int64_t file_octets, bool with_size, const char *emailid,
+/* The whole name under which a message will be; what the view keeps of it is made->name. W is
+ * left out when the text does not end in a line end: POP3 counts one that it must add (RFC 1939
+ * 3). */
+static char *new_name(struct mailbox_view *v, int64_t file_octets, bool with_size,
+                      const char *emailid,
                       struct found *made)
 {
     struct buf name = {0};
@@ -29,7 +31,7 @@ static char *new_name(struct mailbox_view *v, int64_t file_octets, bool with_siz
     return buf_take(&name);
 }
 
-/* --- copies ------------------------------------------------------------------------------------------- */
+/* --- copies ------------------------------------------------------------------------------- */
 
 static int copy_content(int from, int to)
 {
@@ -123,7 +125,7 @@ void maildir_uncopy(struct mailbox_view *v, struct row *r, struct mailbox_view *
     buf_free(&from);
 }
 
-/* --- messages of clients -------------------------------------------------------------------------------- */
+/* --- messages of clients ------------------------------------------------------------------ */
 
 int maildir_stage(struct mailbox_view *v, char **tmp)
 {

@@ -1,13 +1,14 @@
 /* view_mbox.c - an mbox as the source of a view.
  *
- * A message is known by a digest of it (mbox.c), so other programs may move messages about; those that
- * are alike are taken in their order. Where each lies is remembered while the file does not change; when
- * it only grew, only what is new is read.
+ * A message is known by a digest of it (mbox.c), so other programs may move messages about;
+ * those that are alike are taken in their order. Where each lies is remembered while the file
+ * does not change; when it only grew, only what is new is read.
  *
- * Flags: the index has them at once; the file gets them when the last session has closed, in one go, and
- * with an expunge. A row's flags say beside how the file's were when they were last read, so what another
- * program has changed since is told from what we have not yet written. UIDs are in the index only; X-UID
- * and X-IMAPbase of others are left as they are until the message is rewritten. */
+ * Flags: the index has them at once; the file gets them when the last session has closed, in one
+ * go, and with an expunge. A row's flags say beside how the file's were when they were last
+ * read, so what another program has changed since is told from what we have not yet written.
+ * UIDs are in the index only; X-UID and X-IMAPbase of others are left as they are until the
+ * message is rewritten. */
 #include "base/mem.h"
 #include "base/timing.h"
 #include "reference/store/format.h"
@@ -21,7 +22,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A change of the file within the same tick of its clock as our reading does not show in its times. */
+/* A change of the file within the same tick of its clock as our reading does not show in its
+ * times. */
 #define STAMP_AGE_NS (2 * 1000000000LL)
 
 struct mbox_state *mbox_state(struct mailbox_view *v)
@@ -71,7 +73,7 @@ static void rest(struct mailbox_view *v)
     (void)v;                       /* nothing is kept open */
 }
 
-/* --- which message is which ---------------------------------------------------------------------------- */
+/* --- which message is which --------------------------------------------------------------- */
 
 struct name_order { const char *name; uint32_t index; };
 
@@ -82,8 +84,8 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-/* Gives the messages of the list that belong to no row the UIDs of rows of the same name that have no
- * message. */
+/* Gives the messages of the list that belong to no row the UIDs of rows of the same name that
+ * have no message. */
 static void match(struct mailbox_view *v)
 {
     struct mbox_state *m = v->mbox;
@@ -145,7 +147,7 @@ struct message *mbox_message(struct mailbox_view *v, uint32_t uid)
     return found;
 }
 
-/* --- reading the file ------------------------------------------------------------------------------------ */
+/* --- reading the file --------------------------------------------------------------------- */
 
 bool mbox_is_old(const struct stat *st)
 {
@@ -209,7 +211,7 @@ int mbox_look(struct mailbox_view *v, struct mbox_lock *lock)
     return 0;
 }
 
-/* --- the scan ---------------------------------------------------------------------------------------------- */
+/* --- the scan ----------------------------------------------------------------------------- */
 
 static uint64_t keyword_bits(struct mailbox_view *v, const char *words)
 {
@@ -223,7 +225,8 @@ static uint64_t keyword_bits(struct mailbox_view *v, const char *words)
 }
 
 /* What the row is to be when the file says this. */
-static void compare(struct mailbox_view *v, const struct message *msg, uint32_t row, struct scan *out)
+static void compare(struct mailbox_view *v, const struct message *msg, uint32_t row,
+                    struct scan *out)
 {
     const struct row *r = &v->v[row];
     uint32_t before = (r->flags >> ROW_SEEN_SHIFT) & FLAGS_ALL, others = before ^ msg->flags;
@@ -312,7 +315,7 @@ static int scan(struct mailbox_view *v, struct scan *out)
     return result < 0 ? -1 : 1;
 }
 
-/* --- flags --------------------------------------------------------------------------------------------------- */
+/* --- flags -------------------------------------------------------------------------------- */
 
 static int set_flags(struct mailbox_view *v, struct row *r, uint32_t flags, uint64_t keywords)
 {
@@ -323,8 +326,8 @@ static int set_flags(struct mailbox_view *v, struct row *r, uint32_t flags, uint
 }
 
 const struct view_source mbox_source = {
-    .watch = watch, .scan = scan, .set_flags = set_flags, .remove = mbox_remove_rows, .copy = mbox_copy,
-    .drop = mbox_drop, .uncopy = mbox_uncopy, .stage = mbox_stage, .unstage = mbox_unstage,
-    .place = mbox_place, .unplace = mbox_unplace, .sync = mbox_sync, .open = mbox_open, .rest = rest,
-    .settle = mbox_settle, .free = free_state,
+    .watch = watch, .scan = scan, .set_flags = set_flags, .remove = mbox_remove_rows,
+    .copy = mbox_copy, .drop = mbox_drop, .uncopy = mbox_uncopy, .stage = mbox_stage,
+    .unstage = mbox_unstage, .place = mbox_place, .unplace = mbox_unplace, .sync = mbox_sync,
+    .open = mbox_open, .rest = rest, .settle = mbox_settle, .free = free_state,
 };

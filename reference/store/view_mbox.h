@@ -1,4 +1,5 @@
-/* view_mbox.h - shared by view_mbox.c (finding out) and view_mbox_put.c (changing). Not for others. */
+/* view_mbox.h - shared by view_mbox.c (finding out) and view_mbox_put.c (changing). Not for
+ * others. */
 #ifndef REFERENCE_STORE_VIEW_MBOX_H
 #define REFERENCE_STORE_VIEW_MBOX_H
 
@@ -37,7 +38,8 @@ void mbox_uncopy(struct mailbox_view *v, struct row *r, struct mailbox_view *to,
                  const struct found *made);
 int mbox_stage(struct mailbox_view *v, char **tmp);
 void mbox_unstage(struct mailbox_view *v, const char *tmp);
-int mbox_place(struct mailbox_view *v, int fd, const char *tmp, uint64_t file_octets, bool ends_in_lf,
+int mbox_place(struct mailbox_view *v, int fd, const char *tmp, uint64_t file_octets,
+               bool ends_in_lf,
                struct found *made);
 void mbox_unplace(struct mailbox_view *v, const struct found *made);
 int mbox_sync(struct mailbox_view *v);

@@ -1,5 +1,5 @@
-/* view_mbox_put.c - reading, adding and removing messages of an mbox that belongs to a view, and writing
- * their status fields. */
+/* view_mbox_put.c - reading, adding and removing messages of an mbox that belongs to a view, and
+ * writing their status fields. */
 #include "base/mem.h"
 #include "base/timing.h"
 #include "reference/store/mbox_line.h"
@@ -29,7 +29,7 @@ static int write_all(int fd, struct buf *b)
     return 0;
 }
 
-/* --- lines of a message ---------------------------------------------------------------------------------- */
+/* --- lines of a message ------------------------------------------------------------------- */
 
 struct filter { bool body, dropping; };
 
@@ -48,7 +48,7 @@ static bool is_shown(struct filter *f, const struct line_piece *p)
     return !f->dropping;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 static int open_spare(const struct mailbox_place *place, int64_t octets)
 {
@@ -129,9 +129,10 @@ int mbox_open(struct mailbox_view *v, struct row *r)
     return result;
 }
 
-/* --- status fields ------------------------------------------------------------------------------------------ */
+/* --- status fields ------------------------------------------------------------------------ */
 
-static void add_status(const struct mailbox_view *v, uint32_t flags, uint64_t keywords, size_t octets,
+static void add_status(const struct mailbox_view *v, uint32_t flags, uint64_t keywords,
+                       size_t octets,
                        struct buf *out)
 {
     struct buf words = {0};
@@ -155,8 +156,8 @@ struct edits {
     size_t count;
 };
 
-/* What is to be written for the rows whose flags the file has not yet, but not over what another program
- * wrote there meanwhile. */
+/* What is to be written for the rows whose flags the file has not yet, but not over what another
+ * program wrote there meanwhile. */
 static void collect(struct mailbox_view *v, struct edits *e)
 {
     struct mbox_state *m = v->mbox;
@@ -287,7 +288,7 @@ void mbox_settle(struct mailbox_view *v)
     mbox_unlock(&lock, NULL);
 }
 
-/* --- removing ------------------------------------------------------------------------------------------------- */
+/* --- removing ----------------------------------------------------------------------------- */
 
 int mbox_drop(struct mailbox_view *v, const uint32_t *rows, size_t n)
 {
@@ -320,7 +321,7 @@ int mbox_remove_rows(struct mailbox_view *v, uint32_t *rows, size_t *n)
     return result;
 }
 
-/* --- adding ---------------------------------------------------------------------------------------------------- */
+/* --- adding ------------------------------------------------------------------------------- */
 
 int mbox_stage(struct mailbox_view *v, char **tmp)
 {
@@ -401,7 +402,8 @@ static int put(struct mailbox_view *v, int fd, struct slice from_line, struct fo
     return result;
 }
 
-int mbox_place(struct mailbox_view *v, int fd, const char *tmp, uint64_t file_octets, bool ends_in_lf,
+int mbox_place(struct mailbox_view *v, int fd, const char *tmp, uint64_t file_octets,
+               bool ends_in_lf,
                struct found *made)
 {
     (void)tmp, (void)file_octets, (void)ends_in_lf;

@@ -1,5 +1,5 @@
-/* view_rows.c - the messages of a view: an array in the order of their UIDs, their names, and a hash
- * table from names to UIDs that is made when it is first needed. */
+/* view_rows.c - the messages of a view: an array in the order of their UIDs, their names, and a
+ * hash table from names to UIDs that is made when it is first needed. */
 #include "base/mem.h"
 #include "reference/store/view_internal.h"
 
@@ -31,7 +31,7 @@ const char *row_name(const struct mailbox_view *v, const struct row *r)
     return v->names.data + r->name;
 }
 
-/* --- names -------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------- */
 
 static struct slice base_of(struct slice name)
 {
@@ -56,7 +56,8 @@ static void put_slot(struct mailbox_view *v, uint32_t hash, uint32_t uid)
     v->slots_used++;
 }
 
-/* Slots of rows that are gone stay until the table is made anew, at the latest when it is half full. */
+/* Slots of rows that are gone stay until the table is made anew, at the latest when it is half
+ * full. */
 static void make_slots(struct mailbox_view *v)
 {
     free(v->slots);
@@ -125,7 +126,7 @@ void row_rename(struct mailbox_view *v, struct row *r, struct slice name)
     r->name = add_name(v, name);
 }
 
-/* --- coming and going ------------------------------------------------------------------------------------ */
+/* --- coming and going --------------------------------------------------------------------- */
 
 struct row *row_add(struct mailbox_view *v, const struct row *r, struct slice name)
 {

@@ -1,7 +1,7 @@
 /* view_store.c - changing flags, and expunging.
  *
- * First the files, then the index, then the rows in memory. A kill after the files: the next sync finds
- * that their names say something else, as if another program had done it. */
+ * First the files, then the index, then the rows in memory. A kill after the files: the next
+ * sync finds that their names say something else, as if another program had done it. */
 #include "base/mem.h"
 #include "reference/store/view_internal.h"
 
@@ -89,7 +89,7 @@ int session_begin(struct view_session *s, uint32_t uids)
     return view_begin(s->view, uids);
 }
 
-/* --- flags -------------------------------------------------------------------------------------------- */
+/* --- flags -------------------------------------------------------------------------------- */
 
 struct storing {
     struct view_session *s;
@@ -214,7 +214,7 @@ int view_store(struct view_session *s, const struct uid_set *uids, const struct 
     return result;
 }
 
-/* --- expunge ------------------------------------------------------------------------------------------- */
+/* --- expunge ------------------------------------------------------------------------------ */
 
 int view_remove_rows(struct mailbox_view *v, const uint32_t *rows, size_t n, uint64_t modseq)
 {
@@ -271,7 +271,7 @@ int view_expunge(struct view_session *s, const struct uid_set *uids)
     return result;
 }
 
-/* --- what is gone (RFC 7162 3.2.6) ------------------------------------------------------------------------ */
+/* --- what is gone (RFC 7162 3.2.6) -------------------------------------------------------- */
 
 static int logged(struct mailbox_view *v, uint64_t since, struct uid_set *out)
 {

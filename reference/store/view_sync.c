@@ -1,4 +1,5 @@
-/* view_sync.c - first the view is brought up to the disk and the index, then the session to the view. */
+/* view_sync.c - first the view is brought up to the disk and the index, then the session to the
+ * view. */
 #include "base/mem.h"
 #include "base/timing.h"
 #include "reference/store/format.h"
@@ -39,7 +40,8 @@ struct found *scan_note_added(struct scan *s, const char *name)
     return &s->added[s->added_count++];
 }
 
-struct found_change *scan_note_changed(struct scan *s, uint32_t row, uint32_t flags, uint64_t keywords)
+struct found_change *scan_note_changed(struct scan *s, uint32_t row, uint32_t flags,
+                                       uint64_t keywords)
 {
     s->changed = room(s->changed, s->changed_count, &s->changed_cap, sizeof *s->changed);
     s->changed[s->changed_count] = (struct found_change){row, flags, keywords, NULL};
@@ -52,7 +54,7 @@ void scan_note_removed(struct scan *s, uint32_t row)
     s->removed[s->removed_count++] = row;
 }
 
-/* --- disk to view ---------------------------------------------------------------------------------------- */
+/* --- disk to view ------------------------------------------------------------------------- */
 
 static struct slice kept_name(const struct found *f)
 {
@@ -231,7 +233,7 @@ int view_refresh(struct mailbox_view *v, bool writer)
     return 0;
 }
 
-/* --- view to session --------------------------------------------------------------------------------------- */
+/* --- view to session ---------------------------------------------------------------------- */
 
 static void list_expunged(struct view_session *s, struct view_changes *out)
 {

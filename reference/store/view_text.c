@@ -1,7 +1,8 @@
 /* view_text.c - a message's text, as on the wire, from any place.
  *
- * A LF in the file that stands alone is a CRLF on the wire. Small messages are converted at once; of
- * larger ones we note where on the wire each block of the file begins, as far as we have read. */
+ * A LF in the file that stands alone is a CRLF on the wire. Small messages are converted at
+ * once; of larger ones we note where on the wire each block of the file begins, as far as we
+ * have read. */
 #include "base/mem.h"
 #include "base/stream.h"
 #include "reference/store/view_internal.h"
@@ -227,7 +228,8 @@ int message_text_send(struct message_text *t, uint64_t offset, uint64_t n, struc
     if (t->plain && offset + n <= t->size)
         return stream_send_file(to, t->fd, (int64_t)offset, (int64_t)n) == IO_OK ? 0 : -1;
     while (n > 0) {
-        int64_t got = message_text_read(t, offset, chunk, n < sizeof chunk ? (size_t)n : sizeof chunk);
+        int64_t got = message_text_read(t, offset, chunk, n < sizeof chunk ? (size_t)n
+                                        : sizeof chunk);
         if (got <= 0)
             break;
         stream_write(to, chunk, (size_t)got);

@@ -1,8 +1,8 @@
-/* watch.c - one thread a process that learns from inotify what happens in the mailboxes, and wakes the
- * sessions that idle there.
+/* watch.c - one thread a process that learns from inotify what happens in the mailboxes, and
+ * wakes the sessions that idle there.
  *
- * A watch collects the names of what changed until its view takes them. Whoever takes them reads the
- * queue first, so nothing that happened before is missed. What inotify cannot watch (no more
+ * A watch collects the names of what changed until its view takes them. Whoever takes them reads
+ * the queue first, so nothing that happened before is missed. What inotify cannot watch (no more
  * watches, a mailbox that is not there yet) is looked at every POLL_MS while somebody idles. */
 #include "base/event.h"
 #include "base/mem.h"
@@ -54,7 +54,7 @@ static void wake_all(struct watch *w, int but)
     }
 }
 
-/* --- events ------------------------------------------------------------------------------------------- */
+/* --- events ------------------------------------------------------------------------------- */
 
 static void note(struct watch *w, int which, const char *name)
 {
@@ -148,7 +148,7 @@ static void start(void)
     pthread_attr_destroy(&attr);
 }
 
-/* --- watches ------------------------------------------------------------------------------------------ */
+/* --- watches ------------------------------------------------------------------------------ */
 
 static void add_path(struct watch *w, int which, const char *path)
 {
@@ -270,7 +270,7 @@ enum watch_news watch_take(struct watch *w, struct buf *names)
     return news;
 }
 
-/* --- the idle ------------------------------------------------------------------------------------------ */
+/* --- the idle ----------------------------------------------------------------------------- */
 
 void watch_add_fd(struct watch *w, int fd)
 {

@@ -1,5 +1,5 @@
-/* Names of mailboxes and of files: no name leads out of the user's folder, what is made for a name leads
- * back to it, and what a file's name says is written again as it was. */
+/* Names of mailboxes and of files: no name leads out of the user's folder, what is made for a
+ * name leads back to it, and what a file's name says is written again as it was. */
 #include "base/mem.h"
 #include "reference/store/folder_internal.h"
 #include "tests/fuzz/mail_folder.h"

@@ -1,6 +1,6 @@
-/* An index with arbitrary octets in it: whatever it says, the account opens, the mailbox has the messages
- * that are there, and after at most two tries everything works, with a new index if need be. Input:
- * pieces of two octets of place (in units of 16), one of length, and the octets. */
+/* An index with arbitrary octets in it: whatever it says, the account opens, the mailbox has the
+ * messages that are there, and after at most two tries everything works, with a new index if
+ * need be. Input: pieces of two octets of place (in units of 16), one of length, and the octets. */
 #include "reference/store/view_internal.h"
 #include "tests/fuzz/mail_folder.h"
 
@@ -40,7 +40,8 @@ static void make_template(void)
     if (folder_create(a, "other", USE_SENT, NULL) < 0)
         abort();
     /* All of it is to be in the file itself, not in its log. */
-    if (sqlite3_wal_checkpoint_v2(a->index.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_wal_checkpoint_v2(a->index.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                  NULL) != SQLITE_OK)
         abort();
     store_account_put(a);
     store_account_forget_all();

@@ -153,7 +153,7 @@ Test(view_others, a_readonly_session_leaves_new)
     view_close(s);
 }
 
-/* --- the index --------------------------------------------------------------------------------------- */
+/* --- the index ---------------------------------------------------------------------------- */
 
 Test(view_others, a_lost_index_is_made_anew)
 {
@@ -290,7 +290,7 @@ Test(view_others, an_index_is_closed_while_nobody_needs_it)
     view_close(s);
 }
 
-/* --- threads ------------------------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------------------ */
 
 struct worker { pthread_t thread; unsigned seed; bool writes; };
 
