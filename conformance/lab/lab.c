@@ -198,6 +198,13 @@ struct lab *lab_create(const struct world *w, const char *dir, struct buf *error
         buf_add_slice(error, slice_trim(buf_slice(&said)));
     else
         lab = lab_open(path, error);
+    if (lab && lab->init < 0) {        /* commands would run out here */
+        buf_printf(error, "%s/pid does not lead into the lab", path);
+        lab->lifeline = in[1];
+        in[1] = -1;
+        lab_destroy(lab);
+        lab = NULL;
+    }
     if (lab) {
         lab->keeper = keeper;
         lab->lifeline = in[1];

@@ -60,9 +60,10 @@ static int wait_end(pid_t init, int report, int lifeline)
 
 static int run_in_dir(struct init_conf *c)
 {
-    int life[2], report[2];
+    int life[2], report[2], known[2];
+    char octet;
     struct buf error = {0};
-    if (pipe2(life, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0)
+    if (pipe2(life, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0 || pipe2(known, O_CLOEXEC) < 0)
         die(INIT_FAILED, "no pipe: %s", strerror(errno));
     if (!isolate(&error)) {
         fprintf(stderr, "lab: %s", buf_str(&error));
@@ -78,6 +79,11 @@ static int run_in_dir(struct init_conf *c)
         sigaction(SIGPIPE, &normal, NULL);
         close(life[1]);
         close(report[0]);
+        close(known[1]);
+        /* Whoever hears that the lab is ready must find its pid, or would not get in. */
+        while (read(known[0], &octet, 1) < 0 && errno == EINTR)
+            ;
+        close(known[0]);
         c->lifeline = life[0];
         c->report = report[1];
         int status = init_run(c);
@@ -87,7 +93,9 @@ static int run_in_dir(struct init_conf *c)
     init_pid = pid;
     close(life[0]);
     close(report[1]);
+    close(known[0]);
     write_pid(c->dir, pid);
+    close(known[1]);
     int status = wait_end(pid, report[0], life[1]);
     close(life[1]);
     close(report[0]);

@@ -203,10 +203,13 @@ int command_run(struct options *o)
     struct target *t = target_load(o->target, o->root, o->build, &errors);
     struct scenario **v = library_select(&l, &o->selection, &n);
     library_complaints(&l, v, n);
+    const char *unused = library_unused_word(&l, &o->selection);
     if (t && o->rerun)
         n = keep_failed(o, v, n);
     if (!t) {
         fputs(buf_str(&errors), stderr);
+    } else if (unused) {
+        fprintf(stderr, "conform: \"%s\" selects nothing\n", unused);
     } else if (!n) {
         fprintf(stderr, "conform: nothing is selected\n");
         status = o->rerun ? EXIT_FINE : EXIT_HARNESS;

@@ -107,6 +107,18 @@ static bool selected(const struct scenario *s, const struct selection *x)
            (!x->name || strstr(s->id, x->name) || (s->title && strstr(s->title, x->name)));
 }
 
+const char *library_unused_word(const struct library *l, const struct selection *x)
+{
+    for (size_t i = 0; i < x->word_count; i++) {
+        bool used = false;
+        for (size_t k = 0; k < l->scenarios.n && !used; k++)
+            used = word_selects(l->scenarios.v[k], x->words[i]);
+        if (!used)
+            return x->words[i];
+    }
+    return NULL;
+}
+
 struct scenario **library_select(const struct library *l, const struct selection *x, size_t *n)
 {
     struct scenario **v = xcalloc(l->scenarios.n + 1, sizeof *v);

@@ -30,6 +30,8 @@ void library_add_file(struct library *l, const char *path);
 /* To standard error: what is wrong in these scenarios, and how many others have mistakes. */
 void library_complaints(const struct library *l, struct scenario *const *v, size_t n);
 void library_free(struct library *l);
+/* The first word that selects nothing, or NULL. */
+const char *library_unused_word(const struct library *l, const struct selection *s);
 /* The scenarios that are selected, in order; the caller frees the array. */
 struct scenario **library_select(const struct library *l, const struct selection *s, size_t *n);
 

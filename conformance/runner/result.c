@@ -157,7 +157,8 @@ void result_second_try(json_t *result, const json_t *first)
         if (!*why && strcmp(json_text(f, "verdict"), "ERROR") == 0)
             why = json_text(f, "came");
     json_object_set_new(result, "attempt", json_integer(2));
-    json_object_set_new(result, "first_attempt", json_string(*why ? why : "?"));
+    struct slice line = slice_sub(slice_str(why), 0, strcspn(why, "\n\\"));
+    json_object_set_new(result, "first_attempt", escaped(line.n ? slice_sub(line, 0, 100) : SLICE("?")));
 }
 
 const char *json_text(const json_t *object, const char *key)
