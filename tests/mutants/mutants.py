@@ -5,7 +5,7 @@ scenarios do not find. Where the source has changed, so must the text here."""
 SMTP = "smtp attack auth relay"
 RELAY = "relay mx queue"
 POP3 = "pop3"
-IMAP = "imap attack/imap"
+IMAP = "imap attack"
 
 MUTANTS = [
     # --- SMTP, receiving: replies ---
