@@ -204,7 +204,7 @@ static bool header_check(struct run *r, const struct check *k, struct slice got,
     struct header_field f;
     struct slice rest = got;
     size_t n = 0, position = 0, all = 0;
-    for (; header_next(&rest, &f); position++) {
+    for (; message_header_next(&rest, &f); position++) {
         if (!slice_ieq_str(f.name, k->header))
             continue;
         all++;

@@ -28,7 +28,7 @@ void options_free(struct options *o);
 /* Files named on the command line that are not among the project's scenarios. */
 void add_named_files(struct options *o, struct library *l);
 
-int command_run(struct options *o);
+int command_run_scenarios(struct options *o);
 int command_list(struct options *o);
 int command_lint(struct options *o);
 int command_explain(struct options *o);

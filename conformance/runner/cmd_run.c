@@ -190,7 +190,7 @@ static int run_selected(struct options *o, struct library *l, const struct targe
     return status;
 }
 
-int command_run(struct options *o)
+int command_run_scenarios(struct options *o)
 {
     struct library l;
     struct diags d = {0};

@@ -7,7 +7,7 @@ enum io filter_read(struct filter *f)
     buf_clear(&f->line);
     f->event = NULL;
     f->ends = f->has_message = false;
-    return f->proto == PROTO_MILTER ? milter_read(f)
+    return f->proto == PROTO_MILTER ? milter_request(f)
          : f->proto == PROTO_SPAMD ? spamd_read(f) : clamd_read(f);
 }
 

@@ -40,7 +40,7 @@ void filter_forget(struct filter *f);
 void filter_free(struct filter *f);
 
 /* filter_milter.c, filter_scan.c: the same, by protocol. */
-enum io milter_read(struct filter *f);
+enum io milter_request(struct filter *f);
 void milter_answer(struct filter *f, struct slice text);
 bool milter_text_ok(struct slice text);
 enum io spamd_read(struct filter *f);

@@ -124,7 +124,7 @@ static void understand(struct filter *f, char letter, struct slice data)
         buf_printf(&f->line, "PACKET %c", letter);
 }
 
-enum io milter_read(struct filter *f)
+enum io milter_request(struct filter *f)
 {
     unsigned char head[5];
     enum io io = stream_read_exact(f->stream, head, sizeof head);

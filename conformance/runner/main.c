@@ -9,7 +9,7 @@ static const struct {
     int (*run)(struct options *o);
     const char *help;
 } commands[] = {
-    {"run", command_run, "run scenarios against a target"},
+    {"run", command_run_scenarios, "run scenarios against a target"},
     {"list", command_list, "list scenarios, with what they cover"},
     {"lint", command_lint, "look for mistakes in scenarios and requirements"},
     {"coverage", command_coverage, "clauses with a scenario, without; --spec: SPEC.md"},

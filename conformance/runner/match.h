@@ -47,6 +47,6 @@ bool messages_equal(struct slice want, struct slice got, const struct ids *excep
                     struct buf *why);
 /* Calls back each header field (name without colon, value unfolded as it stands). */
 struct header_field { struct slice name, value, whole; };
-bool header_next(struct slice *rest, struct header_field *f);
+bool message_header_next(struct slice *rest, struct header_field *f);
 
 #endif

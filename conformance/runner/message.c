@@ -1,7 +1,7 @@
 /* message.c - header fields, and whether two messages are the same. */
 #include "conformance/runner/match.h"
 
-bool header_next(struct slice *rest, struct header_field *f)
+bool message_header_next(struct slice *rest, struct header_field *f)
 {
     if (rest->n == 0 || slice_starts(*rest, SLICE("\r\n")) || rest->p[0] == '\n')
         return false;
@@ -34,7 +34,7 @@ static void without(struct slice message, const struct ids *except, struct buf *
 {
     struct header_field f;
     struct slice rest = message;
-    while (header_next(&rest, &f))
+    while (message_header_next(&rest, &f))
         if (!excepted(except, f.name))
             buf_add_slice(out, f.whole);
     buf_add_slice(out, rest);

@@ -383,7 +383,7 @@ void changes_find(const struct tape *t, const struct scenario *s, struct changes
             of_query(out, &s->parts[i]);
 }
 
-void changes_free(struct changes *c)
+void mutations_free(struct changes *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         buf_free(&c->v[i].text);

@@ -155,6 +155,6 @@ json_t *selftest_replays(const struct tape *t, const struct scenario *s, struct 
     }
     free(j.plain.first);
     free(j.fates);
-    changes_free(&j.changes);
+    mutations_free(&j.changes);
     return out;
 }
