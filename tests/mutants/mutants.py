@@ -121,7 +121,6 @@ MUTANTS = [
     ("imap-flags-untold", "reference/imapd/changes.c", "for (size_t i = 0; i < c.changed_count; i++)", "for (size_t i = 0; i < 0; i++)", IMAP),
     ("imap-store-replaces", "reference/imapd/flags.c", "c->change.how = args_next_is(a, '+') ? FLAGS_ADD : FLAGS_REMOVE;", "c->change.how = args_next_is(a, '+') ? FLAGS_REPLACE : FLAGS_REMOVE;", IMAP),
     ("imap-store-silent", "reference/imapd/flags.c", "if (!c->silent || s->condstore)\n", "if (false)\n", IMAP),
-    ("imap-silent-tells", "reference/imapd/flags.c", "        tell_done(s, &done, c->silent);", "        tell_done(s, &done, false);", IMAP),
     ("imap-peek-sees", "reference/imapd/fetch_items.c", "    f->sees |= !peek;\n    return true;", "    f->sees = true;\n    return true;", IMAP),
     ("imap-fetch-not-seen", "reference/imapd/fetch_items.c", "    f->sees |= !peek;\n    return true;", "    return true;", IMAP),
     ("imap-examine-writes", "reference/imapd/select.c", "select_or_examine(s, a, true);", "select_or_examine(s, a, false);", IMAP),
