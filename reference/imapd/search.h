@@ -57,6 +57,7 @@ struct search_program {
     int texts_count, keys_count;
     size_t longest_text;
     bool modseq;                     /* there is a MODSEQ key */
+    bool whole_texts;                /* there is a TEXT key */
     enum search_cost cost;
 };
 

@@ -120,6 +120,7 @@ static bool add_text(struct parser *p, struct search_key *key)
     if (program->texts_count == SEARCH_TEXTS_MAX)
         return args_fail(p->a, "fewer TEXT and BODY keys");
     key->text_index = program->texts_count++;
+    program->whole_texts = program->whole_texts || key->kind == KEY_TEXT;
     program->texts[key->text_index] = key;
     if (key->text.n > program->longest_text)
         program->longest_text = key->text.n;

@@ -119,7 +119,8 @@ static void scan_part(struct text_scan *t, struct message_text *text, const stru
 {
     /* A header inside the body is text of the body when it is that of a message. */
     bool inner = part->parent && part->parent->kind == MIME_MESSAGE;
-    scan_header(t, part->header_text, inner);
+    if (inner || t->program->whole_texts)
+        scan_header(t, part->header_text, inner);
     if (t->left == 0)
         return;
     if (part->kind == MIME_LEAF &&

@@ -60,15 +60,29 @@ static struct page *page_of(uint32_t number)
     return page;
 }
 
+/* n octets below 128 with their letters in upper case, eight at a time. */
+static void fold_ascii(char *to, const char *from, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t word;
+        memcpy(&word, from + i, 8);
+        uint64_t from_a = word + (0x80 - 'a') * ones, over_z = word + (0x7f - 'z') * ones;
+        word -= (from_a & ~over_z & 0x80 * ones) >> 2;
+        memcpy(to + i, &word, 8);
+    }
+    for (; i < n; i++)
+        to[i] = (char)(from[i] - ((unsigned char)(from[i] - 'a') < 26 ? 32 : 0));
+}
+
 void text_fold(struct buf *out, struct slice s)
 {
     buf_reserve(out, s.n);
     while (s.n > 0) {
         size_t run = ascii_run(s);
         buf_reserve(out, run);
-        char *to = out->data + out->len;
-        for (size_t i = 0; i < run; i++)
-            to[i] = (char)(s.p[i] - ((unsigned char)(s.p[i] - 'a') < 26 ? 32 : 0));
+        fold_ascii(out->data + out->len, s.p, run);
         out->len += run;
         out->data[out->len] = 0;
         s = slice_of(s.p + run, s.n - run);

@@ -154,6 +154,23 @@ Test(decode, folding)
     }
 }
 
+/* Eight octets at a time or one by one: every octet below 128, at every place. */
+Test(decode, folding_of_ascii)
+{
+    for (int c = 1; c < 128; c++)
+        for (size_t place = 0; place < 20; place++) {
+            char text[21], want[21];
+            memset(text, 'q', 20);
+            memset(want, 'Q', 20);
+            text[place] = (char)c;
+            want[place] = (char)(c >= 'a' && c <= 'z' ? c - 32 : c);
+            struct buf out = {0};
+            text_fold(&out, slice_of(text, 20));
+            cr_assert(slice_eq(buf_slice(&out), slice_of(want, 20)), "%d at %zu", c, place);
+            buf_free(&out);
+        }
+}
+
 Test(decode, message_ids)
 {
     struct slice rest = SLICE("text <a@b> <\"c d\"@e>,<no-at> <> <\"x@y\"> <f @g");
