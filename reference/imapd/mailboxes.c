@@ -91,20 +91,23 @@ static int create(struct session *s, const char *name, unsigned uses, struct buf
     return folder_create(s->mail, name, uses, id);
 }
 
-/* RFC 9051 6.3.4: the client must know when its name was changed. */
-static void tell_new_name(struct session *s, struct slice asked)
+void imap_tell_name(struct session *s, const char *attributes, struct slice asked, bool always)
 {
-    char *clean = folder_name_clean(asked);
+    char *clean = s->rev2 ? folder_name_clean(asked) : NULL;
     struct slice plain = asked;
     if (plain.n > 1 && plain.p[plain.n - 1] == FOLDER_SEPARATOR)
         plain.n--;
-    if (clean && s->rev2 && !slice_eq_str(plain, clean)) {
+    bool other = clean && !slice_eq_str(plain, clean) && !slice_ieq_str(plain, "INBOX");
+    if (clean && (other || always)) {
         struct buf out = {0};
-        buf_add_str(&out, "* LIST () \"/\" ");
+        buf_printf(&out, "* LIST (%s) \"/\" ", attributes);
         imap_mailbox_name(s, &out, slice_str(clean));
-        buf_add_str(&out, " (\"OLDNAME\" (");
-        imap_mailbox_name(s, &out, plain);
-        buf_add_str(&out, "))\r\n");
+        if (other) {
+            buf_add_str(&out, " (\"OLDNAME\" (");
+            imap_mailbox_name(s, &out, plain);
+            buf_add_str(&out, "))");
+        }
+        buf_add_str(&out, "\r\n");
         imap_send(s, &out);
         buf_free(&out);
     }
@@ -121,7 +124,7 @@ void imap_create(struct session *s, struct args *a)
     } else if (unknown) {
         imap_no(s, "[USEATTR] a special use that is not known here (RFC 6154 3)");
     } else if (create(s, buf_str(&name), uses, &id) == 0) {
-        tell_new_name(s, buf_slice(&name));
+        imap_tell_name(s, "", buf_slice(&name), false);
         imap_ok(s, "[MAILBOXID (%s)] CREATE completed", buf_str(&id));
     } else if (errno == EBUSY) {
         imap_no(s, "[USEATTR] another mailbox has this special use");
@@ -139,10 +142,12 @@ void imap_delete(struct session *s, struct args *a)
     struct buf name = {0};
     if (!args_space(a) || !args_mailbox(a, &name) || !args_end(a))
         imap_bad_args(s, a);
-    else if (folder_delete(s->mail, buf_str(&name)) == 0)
-        imap_ok(s, "DELETE completed");
-    else
+    else if (folder_delete(s->mail, buf_str(&name)) != 0)
         imap_no_errno(s, errno, "the mailbox cannot be deleted");
+    else {
+        imap_tell_name(s, "\\NonExistent", buf_slice(&name), false);
+        imap_ok(s, "DELETE completed");
+    }
     buf_free(&name);
 }
 
@@ -153,7 +158,7 @@ void imap_rename(struct session *s, struct args *a)
         !args_end(a)) {
         imap_bad_args(s, a);
     } else if (folder_rename(s->mail, buf_str(&from), buf_str(&to)) == 0) {
-        tell_new_name(s, buf_slice(&to));
+        imap_tell_name(s, "", buf_slice(&to), false);
         imap_ok(s, "RENAME completed");
     } else {
         imap_no_errno(s, errno, "the mailbox cannot be renamed");

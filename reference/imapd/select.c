@@ -112,12 +112,8 @@ static void tell_state(struct session *s, const char *name)
     buf_printf(&out, "* OK [HIGHESTMODSEQ %llu] highest mod-sequence\r\n",
                (unsigned long long)state.highestmodseq);
     buf_printf(&out, "* OK [MAILBOXID (%s)] identifier of the mailbox\r\n", state.mailboxid);
-    if (s->rev2) {                                     /* RFC 9051 6.3.2: the LIST is required */
-        buf_add_str(&out, "* LIST () \"/\" ");
-        imap_mailbox_name(s, &out, slice_str(name));
-        buf_add_str(&out, "\r\n");
-    }
     imap_send(s, &out);
+    imap_tell_name(s, "", slice_str(name), true);      /* RFC 9051 6.3.2: the LIST is required */
     buf_free(&out);
 }
 

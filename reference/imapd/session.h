@@ -85,6 +85,9 @@ void imap_bye(struct session *s, const char *end, const char *text);
 void imap_string(struct buf *out, struct slice text, bool utf8);
 /* Appends a mailbox name (UTF-8) as this session writes names: quoted, in modified UTF-7 or UTF-8. */
 void imap_mailbox_name(const struct session *s, struct buf *out, struct slice name);
+/* In IMAP4rev2: LIST with these attributes and the name as it is kept, and with OLDNAME where the client
+ * used another form of it; without `always` only then (RFC 9051 6.3.9.7). mailboxes.c */
+void imap_tell_name(struct session *s, const char *attributes, struct slice asked, bool always);
 /* Appends what is in `out` to the session's output, and empties it. */
 void imap_send(struct session *s, struct buf *out);
 
