@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import pathlib
 import poplib
 import re
 import signal
@@ -99,6 +100,8 @@ def test_no_password_in_any_event(postroad):
 def test_no_password_stays_in_memory(postroad):
     """Neither as it was typed, nor in Base64 or hex, in the process that checked it or that passed it on."""
     server = postroad(config='auth { mechanisms = {"PLAIN", "LOGIN"} plain-without-tls = true }')
+    if "libasan" in pathlib.Path(f"/proc/{server.role_pids()['auth']}/maps").read_text():
+        pytest.skip("AddressSanitizer keeps what libraries have freed")
     secret = "Sesame-Unlikely-4711"
     plain, login = (base64.b64encode(t.encode()) for t in (f"\0tom\0{secret}", secret))
     forms = [secret.encode(), secret.encode().hex().encode(), plain[6:-4], login[:-4]]
