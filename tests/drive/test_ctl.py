@@ -1,6 +1,7 @@
 """The operator's commands, run as an operator runs them."""
 import email
 import json
+import re
 import os
 import stat
 import subprocess
@@ -184,12 +185,12 @@ def waiting(postroad):
 def test_queue_list_and_show(waiting):
     out = waiting.ctl("queue").stdout
     assert waiting.id in out and "deferred" in out and "<jerry@hehuan.test>" in out
-    assert "refused" in out and "1 message" in out and ("in 59m" in out or "in 60m" in out)
+    assert "refused" in out and "1 message" in out and re.search(r"in (5[3-9]|60)m", out)
     [message] = json.loads(waiting.ctl("queue", "list", "--json").stdout)
     assert message["id"] == waiting.id and message["state"] == "deferred"
     assert message["recipients"][0]["address"] == "tom@[127.0.0.9]"
     assert "refused" in message["recipients"][0]["last"]
-    assert 3500 < message["next"] - time.time() < 3700
+    assert 3200 < message["next"] - time.time() < 3700
     show = waiting.ctl("queue", "show", waiting.id).stdout
     assert "Subject: waits" in show and "refused" in show
     assert json.loads(waiting.ctl("queue", "show", waiting.id, "--json").stdout)["size"] > 0
