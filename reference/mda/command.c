@@ -118,7 +118,7 @@ static void judge(int status, const char *said, struct command_result *r)
     tell(r, "5.3.0", words, said);
 }
 
-void command_run(const struct command_run *run, struct command_result *result)
+void program_run(const struct command_run *run, struct command_result *result)
 {
     char said[OUTPUT_SHOWN] = "";
     int p[2] = {-1, -1}, status = 0;

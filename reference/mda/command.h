@@ -21,6 +21,6 @@ struct command_result {
 };
 
 /* Runs it to its end. */
-void command_run(const struct command_run *run, struct command_result *result);
+void program_run(const struct command_run *run, struct command_result *result);
 
 #endif

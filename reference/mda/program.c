@@ -64,7 +64,7 @@ static void run(const struct config *c, const struct account *a, char **words, c
         "PATH=/usr/bin:/bin", "SHELL=/bin/sh", xasprintf("SENDER=%s", sender),
         xasprintf("RECIPIENT=%s", to), xasprintf("HOME=%s", home), xasprintf("USER=%s", a->user),
         xasprintf("LOGNAME=%s", a->user), NULL};
-    command_run(&(struct command_run){.words = words, .environment = environment, .input = input,
+    program_run(&(struct command_run){.words = words, .environment = environment, .input = input,
                                       .folder = home, .uid = own ? a->uid : -1,
                                       .gid = own ? a->gid : -1,
                                       .timeout_ms = c->timeout_command_run},

@@ -80,7 +80,7 @@ static void run_for(const struct config *c, const struct transport *t,
     char *sender = xasprintf("SENDER=%s", m->reverse_path), *to = xasprintf("RECIPIENT=%s", r->to);
     char *environment[] = {"PATH=/usr/bin:/bin", sender, to, NULL};
     char **words = transport_words(t->text, m->reverse_path, r->to);
-    command_run(&(struct command_run){.words = words, .environment = environment, .input = input,
+    program_run(&(struct command_run){.words = words, .environment = environment, .input = input,
                                       .uid = -1, .gid = -1, .timeout_ms = c->timeout_command_run},
                 &result);
     recipient_settle(r, m, result.delivered   ? VERDICT_DELIVERED
