@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-/* The message that a request completes becomes one that the server "has". */
+/* The message that a request completes becomes one that the server "has": before the answer, since
+ * with that the target may go on. */
 static void keep_message(struct actor *a)
 {
     struct filter *f = a->filter;
@@ -18,7 +19,7 @@ static void keep_message(struct actor *a)
     *m = (struct received){.from = f->from ? f->from : xstrdup(""), .to = f->to,
                            .to_count = f->to_count, .parameters = xstrdup(""),
                            .n = f->content.len, .connection = a->connection->number};
-    m->bytes = buf_take(&f->content);
+    m->bytes = slice_dup(buf_slice(&f->content));      /* an answer may give it back */
     f->from = NULL;
     f->to = NULL;
     f->to_count = 0;
@@ -107,12 +108,12 @@ void filter_serve(struct actor *a)
             continue;
         x = server_react(s, f->event, argument_of(f));
         bool go_on = true;
+        if (f->has_message)
+            keep_message(a);
         if (x)
             go_on = react(a, x);
         else
             actor_filter_answer(a, (struct slice){0});
-        if (f->has_message)
-            keep_message(a);
         if (!go_on || filter_once(f))
             return;
     }
