@@ -136,6 +136,10 @@ bench-defence: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/callers
 	@BUILD=$(BUILD) tests/bench/defence
 
+bench-filters: deps-lab-bench-test
+	@$(MAKE) all
+	@BUILD=$(BUILD) tests/bench/filters
+
 bench-imap: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/usage $(BUILD)/bin/imap-client
 	@BUILD=$(BUILD) tests/bench/imap
@@ -194,6 +198,7 @@ help:
 	@echo "make spec          writes SPEC.md anew: every clause and the scenarios that prove it"
 	@echo "make bench         messages a second, CPU and memory beside Postfix"
 	@echo "make bench-defence connections a second with client names and five DNS lists, beside Postfix"
+	@echo "make bench-filters messages a second through opendkim and amavisd-new, beside Postfix"
 	@echo "make bench-imap    IMAP and POP3 beside Dovecot on the same mailbox"
 	@echo "make install       PREFIX=/usr/local, DESTDIR="
 	@echo "make clean         removes build/"
@@ -203,5 +208,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence bench-imap conformance spec install clean
+.PHONY: bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence bench-filters bench-imap conformance spec install clean
 .SECONDARY:

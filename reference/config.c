@@ -279,6 +279,7 @@ static void read_numbers(struct config *c, cfg_t *cfg)
 
     cfg_t *d = cfg_getsec(cfg, "deliveries");
     c->deliveries = (int)cfg_getint(d, "total");
+    c->content_filter_sessions = (int)cfg_getint(d, "content-filter");
     c->deliveries_per_destination = (int)cfg_getint(d, "per-destination");
     c->max_exchangers = (int)cfg_getint(d, "max-exchangers");
 

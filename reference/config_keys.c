@@ -132,6 +132,7 @@ static const struct { const char *key; long least; const char *why; } least_valu
     {"errors", 1, "fewer would close every session"},
     {"total", 1, "fewer would deliver nothing"},
     {"per-destination", 1, "fewer would deliver nothing"},
+    {"content-filter", 1, "fewer would deliver nothing"},
 };
 
 static int check_least(cfg_t *cfg, cfg_opt_t *opt)
@@ -222,6 +223,7 @@ static cfg_opt_t retry_keys[] = {
 };
 static cfg_opt_t delivery_keys[] = {
     CFG_INT("total", 50, CFGF_NONE), CFG_INT("per-destination", 10, CFGF_NONE),
+    CFG_INT("content-filter", 2, CFGF_NONE),
     CFG_INT("max-exchangers", 5, CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t limit_keys[] = {

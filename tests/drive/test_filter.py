@@ -1,5 +1,6 @@
 """Filters: the real spamd, clamd and opendkim, and milters made with the real libmilter."""
 import email
+import glob
 import io
 import shutil
 import smtplib
@@ -148,6 +149,33 @@ def test_spam_then_virus_in_the_order_of_the_file(postroad, programs):
     code, why = send(server, both)
     assert code == 550 and b"Eicar" in why
     assert [e["filter"] for e in server.events("filter.verdict")] == ["spam", "virus"]
+
+
+HAM = ["/usr/share/doc/spamassassin/examples/sample-nonspam.txt", "/usr/lib/python3*/test/test_email/data/msg_*.txt"]
+
+
+def test_real_mail_passes_and_keeps_its_octets(postroad, programs):
+    """Messages that Debian packages ship, through spamd and clamd: none refused, nothing changed."""
+    need("spamd", "clamd")
+    server = postroad(format="maildir", config=section("spam", "spamd", programs.start("spamd")) +
+                      section("virus", "clamd", programs.start("clamd")))
+    files = [f for pattern in HAM for f in sorted(glob.glob(pattern))]
+    assert files, "no messages: ci/deps test installs spamassassin"
+    sent = []
+    for name in files:
+        text = open(name, "rb").read().replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if text.startswith(b"From "):
+            text = text.split(b"\n", 1)[1]
+        if not text.endswith(b"\n"):
+            text += b"\n"
+        assert send(server, text.replace(b"\n", b"\r\n"))[0] == 250, name
+        sent.append(text)
+    server.wait_event("mda.delivered", count=len(sent), timeout=30)
+    got = [p.read_bytes() for p in (server.mail / "tom/new").iterdir()]
+    for text in sent:
+        body = text.split(b"\n\n", 1)[-1] if b"\n\n" in text else b""
+        assert any(one.endswith(body) for one in got), text[:200]
+    assert len(got) == len(sent)
 
 
 # ---- what goes wrong ----------------------------------------------------------------------------

@@ -63,6 +63,7 @@ smtpd_client_connection_count_limit = 0
 EOF
 if [ -f "$FOLDER/$PROFILE.cf" ]; then cat "$FOLDER/$PROFILE.cf" >>"$STATE/etc/main.cf"; fi
 cp "$FOLDER/master.cf" "$STATE/etc/master.cf"
+if [ -f "$FOLDER/$PROFILE.master" ]; then cat "$FOLDER/$PROFILE.master" >>"$STATE/etc/master.cf"; fi
 if [ -f "$FOLDER/$PROFILE.master.cf" ]; then    # services in place of those of the same name
     sed -i '/^smtp      inet/d' "$STATE/etc/master.cf"
     cat "$FOLDER/$PROFILE.master.cf" >>"$STATE/etc/master.cf"
