@@ -296,6 +296,7 @@ def test_what_is_missing_is_said():
 
 
 CHROOT = """
+set -e     # nothing of this may happen in the folder that it was started in
 mount --make-rshared /
 mount -t tmpfs none "$1" && mkdir "$1/r" && cd "$1/r" && mkdir proc dev tmp usr etc lab
 for d in usr dev; do mount --rbind /$d $d; done
