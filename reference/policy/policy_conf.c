@@ -209,6 +209,10 @@ static void check_stage(struct reading *r, const struct rule *rule)
         buf_printf(r->errors, "%s: rule %s: there is no message at %s to %s; write at = "
                    "\"rcpt\"\n", r->path, rule->name, policy_stage_name(rule->at),
                    action_name(rule->action.kind));
+    bool header = rule->action.kind == ACTION_TAG || rule->action.kind == ACTION_QUARANTINE;
+    if (rule->at == AT_END && header)
+        buf_printf(r->errors, "%s: rule %s: at the end the header has been written, too late to %s; "
+                   "write at = \"data\"\n", r->path, rule->name, action_name(rule->action.kind));
     if (rule->action.kind == ACTION_QUARANTINE && !rule->action.text && !r->p->quarantine)
         buf_printf(r->errors, "%s: rule %s: quarantine has no address; write policy { quarantine "
                    "= \"spam@example.org\" }\n", r->path, rule->name);
