@@ -113,8 +113,8 @@ test: deps-lab-demo-test
 	@$(BUILD)/bin/conform lint
 	@echo "== unit tests (AddressSanitizer, UBSan)"
 	@tests/unit/run build/san/unit
-	@echo "== fuzzers, 2 s each and every seed"
-	@tests/fuzz/run build/clang/fuzz 2
+	@echo "== fuzzers: every seed, and the same inputs in every run (make fuzz looks for new ones)"
+	@tests/fuzz/run build/clang/fuzz
 	@echo "== drives: the programs on real ports and in labs"
 	@$(call PYTEST,build/san) tests/drive || { echo "== once more, what failed (a busy machine is no fault)"; \
 		$(call PYTEST,build/san) --last-failed tests/drive; }

@@ -118,7 +118,8 @@ static struct node **top_down(struct thread_tree *t, size_t *count)
 }
 
 /* Children of n that are dummies give their place to their own children, which are pruned
- * already. */
+ * already; a dummy that is left out keeps none, or it would order a list that is no longer its
+ * own. */
 static void prune_children(struct node *n)
 {
     struct node *c = n->child, *next;
@@ -133,6 +134,7 @@ static void prune_children(struct node *n)
             else
                 n->child = c->child;
             n->last_child = c->last_child;
+            c->child = c->last_child = NULL;
         }
     }
 }
@@ -146,8 +148,10 @@ static void gather_roots(struct thread_tree *t)
         prune_children(order[i]);
     for (size_t i = 0; i < count && !order[i]->parent; i++) {
         struct node *n = order[i];
-        if (n->number == 0 && n->child && !n->child->next)
+        if (n->number == 0 && n->child && !n->child->next) {
             n = n->child;                             /* a dummy with one child is not needed */
+            order[i]->child = order[i]->last_child = NULL;
+        }
         if (n->number != 0 || n->child)
             thread_add_root(t, n);
     }
@@ -197,6 +201,7 @@ static void merge(struct thread_tree *t, struct node *n, struct node **place)
             next = c->next;
             thread_append_child(other, c);
         }
+        n->child = n->last_child = NULL;
     } else if (other->number == 0 || (n->reply && !other->reply)) {
         move_below(t, n, other);
     } else {
