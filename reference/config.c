@@ -203,6 +203,7 @@ static void read_places(struct config *c, cfg_t *cfg)
     cfg_t *m = cfg_getsec(cfg, "mailboxes");
     c->mail_dir = config_file_name(c, cfg_getstr(m, "path"));
     c->mailbox_program = copy_or_null(cfg_getstr(m, "program"));
+    c->forward_file = copy_or_null(cfg_getstr(m, "forward"));
     if (!c->mail_dir)
         c->mail_dir = xstrdup("/var/spool/mail");
     c->mailbox_format =
@@ -405,6 +406,7 @@ void config_free(struct config *c)
     config_filters_free(c);
     config_transports_free(c);
     free(c->mailbox_program);
+    free(c->forward_file);
     config_free_strings(&c->program_folders);
     free(c->relay_ca);
     config_free_strings(&c->local_domains);

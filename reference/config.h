@@ -98,6 +98,7 @@ struct config {
     char *run_dir;                    /* sockets and the process id; <spool>/run */
     char *mail_dir;                   /* <mail_dir>/<user> is the inbox */
     char *mailbox_program;            /* delivers in the place of our own mailboxes; NULL: none */
+    char *forward_file;               /* a user's own, "~" and "%u" as in mail_folders; NULL: none */
     enum mailbox_format mailbox_format;
     char *mail_folders;               /* mbox: the mailboxes beside the inbox, "~" and "%u" stand for the
                                          user's home and name; NULL: <mail_dir>/.<user>.mail */

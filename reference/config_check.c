@@ -145,6 +145,9 @@ static void check_wisdom(const struct config *c, struct buf *warnings)
         buf_printf(warnings, "%s: mailboxes folders = \"%s\" is not below %s: with landlock nothing "
                    "can be kept there; choose a place below it, or landlock = false\n", c->path,
                    c->mail_folders, c->mail_dir);
+    if (c->forward_file && geteuid() != 0)
+        buf_printf(warnings, "%s: mailboxes forward: without root only the files of the user who runs this "
+                   "are read; start it as root\n", c->path);
     if (geteuid() == 0 && (!c->user || !c->mda_user))
         buf_printf(warnings,
                    "%s: user or mda-user is empty: roles run as root; name system users\n",

@@ -59,6 +59,7 @@ static bool is_relay_tls(struct slice s)
            slice_eq_str(s, "require") || slice_eq_str(s, "verify");
 }
 static bool is_full_name(struct slice s) { return is_domain(s) && slice_index(s, '.') > 0; }
+static bool is_forward(struct slice s) { return slice_starts(s, SLICE("~/")) || s.p[0] == '/'; }
 static bool is_format(struct slice s)
 {
     return slice_eq_str(s, "mbox") || slice_eq_str(s, "maildir");
@@ -86,6 +87,11 @@ static int check_source(cfg_t *cfg, cfg_opt_t *opt)
 {
     return check_each(cfg, opt, is_address,
                       "an address; write one such as \"192.0.2.1\" or \"2001:db8::1\"");
+}
+
+static int check_forward(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_each(cfg, opt, is_forward, "the place of a file; write \"~/.forward\"");
 }
 
 static int check_format(cfg_t *cfg, cfg_opt_t *opt)
@@ -168,7 +174,7 @@ static int check_message_size(cfg_t *cfg, cfg_opt_t *opt)
 /* ---- the keys ------------------------------------------------------------------------------- */
 
 static cfg_opt_t mailbox_keys[] = {
-    CFG_STR("program", "", CFGF_NONE),
+    CFG_STR("program", "", CFGF_NONE), CFG_STR("forward", "", CFGF_NONE),
     CFG_STR("path", "/var/spool/mail", CFGF_NONE), CFG_STR("format", "mbox", CFGF_NONE),
     CFG_STR("folders", "", CFGF_NONE), CFG_BOOL("fsync", cfg_true, CFGF_NONE),
     CFG_STR("quota", "0", CFGF_NONE), CFG_INT("quota-messages", 0, CFGF_NONE), CFG_END(),
@@ -287,6 +293,7 @@ static const struct {
     {top_keys, "mda-socket", check_endpoint},
     {top_keys, "content-filter", check_endpoint},
     {mailbox_keys, "format", check_format},
+    {mailbox_keys, "forward", check_forward},
     {mailbox_keys, "quota", conf_check_size},
     {mailbox_keys, "quota-messages", check_least},
     {listen_keys, "address", conf_check_address},

@@ -83,8 +83,8 @@ static void keep_capabilities(uint32_t low)
         die(EX_NOPERM, "cannot give up capabilities: %s", strerror(errno));
 }
 
-/* `program`: the delivery agent starts one as the user of each mailbox. */
-static void become(enum role r, const char *user, bool program)
+/* `as_others`: the delivery agent starts programs and reads files as the user of each mailbox. */
+static void become(enum role r, const char *user, bool as_others)
 {
     const struct passwd *pw = getpwnam(user);
     if (!pw)
@@ -103,7 +103,7 @@ static void become(enum role r, const char *user, bool program)
         prctl(PR_SET_KEEPCAPS, r == ROLE_MDA) != 0 || setresuid(uid, uid, uid) != 0)
         die(EX_NOPERM, "%s: cannot become %s: %s", roles[r].name, user, strerror(errno));
     /* The delivery agent gives a new mailbox to its user, and that is all it may do as root. */
-    uint32_t as_user = program ? 1u << CAP_SETUID | 1u << CAP_SETGID : 0;
+    uint32_t as_user = as_others ? 1u << CAP_SETUID | 1u << CAP_SETGID : 0;
     keep_capabilities(r == ROLE_MDA ? 1u << CAP_CHOWN | as_user : 0);
     prctl(PR_SET_KEEPCAPS, 0);
     if (uid != 0 && as_user == 0 && setuid(0) == 0)
@@ -114,7 +114,7 @@ static void drop_privileges(enum role r, const struct config *c)
 {
     const char *user = user_of(r, c);
     if (geteuid() == 0 && user)
-        become(r, user, c->mailbox_program != NULL);
+        become(r, user, c->mailbox_program || c->forward_file);
     else if (geteuid() == 0 && r == ROLE_AUTH && c->user)
         keep_capabilities(0);     /* root's files, none of root's powers */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -81,8 +81,7 @@ static const char *check_item(const char *item)
     return NULL;
 }
 
-/* Parses the comma list `s` into *items; the problem, or NULL. */
-static const char *parse_items(struct slice s, struct alias_items *items)
+const char *aliases_parse_items(struct slice s, struct alias_items *items)
 {
     const char *wrong = NULL;
     for (size_t i = 0; i < s.n && !wrong; i++) {
@@ -145,7 +144,7 @@ static void add_logical_line(struct aliases *out, size_t *room, struct slice lin
     const char *wrong =
         memchr(line.p, 0, line.n) ? "a NUL byte; remove it" : take_name(&line, &a.name);
     if (!wrong)
-        wrong = parse_items(line, &a.items);
+        wrong = aliases_parse_items(line, &a.items);
     if (!wrong && a.items.n == 0)
         wrong = "an alias without an address; write one, or remove the line";
     if (wrong) {
@@ -279,7 +278,7 @@ static bool read_items(struct expansion *x, const char *file, struct alias_items
         const char *wrong = NULL;
         if (!is_comment(line))
             wrong = memchr(line.p, 0, line.n) ? "a NUL byte; remove it"
-                                              : parse_items(slice_trim(line), items);
+                                              : aliases_parse_items(slice_trim(line), items);
         if (wrong) {
             buf_printf(x->errors, "%s:%u: %s\n", file, number, wrong);
             good = false;

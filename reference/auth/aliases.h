@@ -33,6 +33,9 @@ void aliases_free(struct aliases *a);
 /* The alias of this local part (no quotes), ASCII case folded; NULL when there is none. */
 const struct alias *aliases_find(const struct aliases *a, struct slice local);
 
+/* Appends the items of a list with commas, such as a line of a .forward file. What is wrong with it,
+ * with the remedy, or NULL. */
+const char *aliases_parse_items(struct slice s, struct alias_items *items);
 /* Appends the items of `from` to *out with every :include: replaced by the file's items. False
  * when a file cannot be read or is wrong, with the reason in *errors; what was good is kept. */
 bool aliases_expand_includes(const struct alias_items *from, struct alias_items *out,

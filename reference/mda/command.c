@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,6 +50,7 @@ static void child(const struct command_run *run, int output)
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();                    /* so that all of it can be killed */
     become(run);
+    umask(077);                  /* what it writes is its user's own */
     if (chdir(run->folder ? run->folder : "/") != 0 && chdir("/") != 0)
         _exit(NO_USER);
     if (dup2(run->input, 0) < 0 || lseek(0, 0, SEEK_SET) < 0 || dup2(output, 1) < 0 ||

@@ -2,17 +2,34 @@
 #include "reference/mda/program.h"
 
 #include "base/mem.h"
+#include "reference/mda/as_user.h"
+#include "reference/mda/file.h"
+#include "reference/mda/forward.h"
 #include "reference/transport.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-const char *mda_commands_of(const char *local) { return local[0] == '|' ? local + 1 : NULL; }
+enum to_what mda_what_of(const char *local)
+{
+    return local[0] == '|' ? TO_ALIAS : local[0] == '~' ? TO_FORWARD : TO_MAILBOX;
+}
+
+char *mda_commands_item(const char *user)
+{
+    struct buf item = {0};
+    buf_add_str(&item, "\\\"~");
+    for (const char *c = user; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            buf_add_byte(&item, '\\');
+        buf_add_byte(&item, *c);
+    }
+    buf_add_byte(&item, '"');
+    return buf_take(&item);
+}
 
 static int give(void *fd, const void *p, size_t n)
 {
@@ -42,13 +59,6 @@ static int make_input(const struct config *c, const char *sender, struct incomin
     return fd;
 }
 
-static bool may_become_others(void)
-{
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {0};
-    return syscall(SYS_capget, &head, data) == 0 && data[0].effective & 1u << CAP_SETUID;
-}
-
 static void run(const struct config *c, const struct account *a, char **words, const char *sender,
                 const char *to, struct incoming *message, struct command_result *result)
 {
@@ -74,19 +84,42 @@ static void run(const struct config *c, const struct account *a, char **words, c
     close(input);
 }
 
-void mda_run_commands(const struct config *c, const struct account *alias, const char *sender,
-                      const char *to, struct incoming *message, struct command_result *result)
+/* `who`: whose rights they have. */
+static void run_items(const struct config *c, const struct account *who, char *const *items, size_t n,
+                      const char *sender, const char *to, struct incoming *message,
+                      struct command_result *result)
 {
-    *result = (struct command_result){.status = "5.3.0", .text = "the alias has no command any more"};
-    for (size_t i = 0; i < alias->target_count; i++) {
-        if (alias->targets[i][0] != '|')
+    *result = (struct command_result){.status = "5.3.0", .text = "there is no command any more"};
+    for (size_t i = 0; i < n; i++) {
+        char *words[] = {"/bin/sh", "-c", items[i] + 1, NULL};
+        if (items[i][0] == '|')
+            run(c, who, words, sender, to, message, result);
+        else if (items[i][0] == '/')
+            mda_append_file(c, who, items[i], sender, message, result);
+        else
             continue;
-        char *words[] = {"/bin/sh", "-c", alias->targets[i] + 1, NULL};
-        const struct account nobody = {.user = alias->user, .home = "", .uid = -1, .gid = -1};
-        run(c, &nobody, words, sender, to, message, result);
         if (!result->delivered)
             return;
     }
+}
+
+void mda_run_alias(const struct config *c, const struct account *alias, const char *sender,
+                   const char *to, struct incoming *message, struct command_result *result)
+{
+    const struct account nobody = {.user = alias->user, .home = "", .uid = -1, .gid = -1};
+    run_items(c, &nobody, alias->targets, alias->target_count, sender, to, message, result);
+}
+
+void mda_run_forward(const struct config *c, const struct account *a, const char *sender,
+                     const char *to, struct incoming *message, struct command_result *result)
+{
+    struct alias_items items = {0};
+    if (forward_read(c, a, &items) == FORWARD_LATER)
+        *result = (struct command_result){.temporary = true, .status = "4.3.0",
+                                          .text = "the forward file cannot be read now"};
+    else
+        run_items(c, a, items.v, items.n, sender, to, message, result);
+    alias_items_free(&items);
 }
 
 void mda_run_program(const struct config *c, const struct account *a, const char *sender,

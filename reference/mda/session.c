@@ -3,12 +3,13 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/timing.h"
+#include "reference/mda/forward.h"
 #include "reference/mda/program.h"
+#include "reference/mda/session.h"
 #include "reference/message/address.h"
 #include "reference/message/utf8.h"
-#include "reference/store/account.h"
+#include "reference/store/store.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,32 +19,6 @@
 #define LINE_MAX_OCTETS (512 + 26 + 17 + 9 - 2)
 /* RFC 5321 4.5.3.1.5 */
 #define REPLY_MAX 510
-/* Bound on one message that never comes to its end. */
-#define DATA_TIME_MAX_MS (3600 * 1000LL)
-/* What smtpd puts before a message of exactly the announced size (RFC 5321 4.4, RFC 6409 8). */
-enum { OWN_FIELDS_MAX = 16 * 1024 };
-
-enum phase { GREETED = 1, READY = 2, MAIL = 4, ANY = 7 };
-
-struct to {
-    char *address;             /* as given at RCPT */
-    struct account account;
-    bool commands;             /* of an alias, to be run */
-};
-
-struct session {
-    struct stream *io;
-    const struct mda_ctx *ctx;
-    const struct config *config;
-    const struct mda_accounts *accounts;
-    int64_t number;
-    enum phase phase;
-    char *sender;              /* reverse-path of the transaction */
-    struct to *to;
-    size_t to_count;
-    int errors;
-    bool closing;
-};
 
 struct command {
     const char *name;
@@ -53,15 +28,12 @@ struct command {
     const char *section;
 };
 
-/* RFC 1870 5: a size counts all that comes here, so our own fields must not make it too large.
- * 0: no limit. */
-static uint64_t size_max(const struct session *s)
+uint64_t mda_size_max(const struct session *s)
 {
-    return s->config->message_size > 0 ? s->config->message_size + OWN_FIELDS_MAX : 0;
+    return s->config->message_size > 0 ? s->config->message_size + MDA_OWN_FIELDS_MAX : 0;
 }
 
-__attribute__((format(printf, 2, 3)))
-static void reply(struct session *s, const char *fmt, ...)
+void mda_reply(struct session *s, const char *fmt, ...)
 {
     char line[REPLY_MAX + 1];
     va_list ap;
@@ -79,7 +51,7 @@ static void reply(struct session *s, const char *fmt, ...)
     stream_printf(s->io, "%s\r\n", line);
 }
 
-static void reset(struct session *s)
+void mda_reset(struct session *s)
 {
     for (size_t i = 0; i < s->to_count; i++) {
         free(s->to[i].address);
@@ -100,18 +72,18 @@ static void run_lhlo(struct session *s, struct slice argument)
 {
     struct netaddr literal;
     if (!domain_valid(argument) && !address_literal_parse(argument, &literal)) {
-        reply(s, "501 5.5.4 LHLO takes a domain name or an address literal");
+        mda_reply(s, "501 5.5.4 LHLO takes a domain name or an address literal");
         return;
     }
-    reset(s);                  /* RFC 5321 4.1.4: as if RSET had been given */
+    mda_reset(s);                  /* RFC 5321 4.1.4: as if RSET had been given */
     s->phase = READY;
-    reply(s, "250-%s", s->config->hostname);
+    mda_reply(s, "250-%s", s->config->hostname);
     /* RFC 2033 5: the first two are required, the third is recommended. */
-    reply(s, "250-PIPELINING");
-    reply(s, "250-ENHANCEDSTATUSCODES");
-    reply(s, "250-8BITMIME");
-    reply(s, "250-SMTPUTF8");
-    reply(s, "250 SIZE %llu", (unsigned long long)size_max(s));
+    mda_reply(s, "250-PIPELINING");
+    mda_reply(s, "250-ENHANCEDSTATUSCODES");
+    mda_reply(s, "250-8BITMIME");
+    mda_reply(s, "250-SMTPUTF8");
+    mda_reply(s, "250 SIZE %llu", (unsigned long long)mda_size_max(s));
 }
 
 /* "FROM:<path>" or "TO:<path>"; *rest becomes the parameters. False: refused. */
@@ -126,7 +98,7 @@ static bool take_path(struct session *s, struct slice argument, struct slice key
         if (error == ADDRESS_OK)
             path_free(out);
     }
-    reply(s, "501 5.1.%d write %.*s<address>", reverse ? 7 : 3, SLICE_ARG(keyword));
+    mda_reply(s, "501 5.1.%d write %.*s<address>", reverse ? 7 : 3, SLICE_ARG(keyword));
     return false;
 }
 
@@ -139,16 +111,16 @@ static bool take_mail_parameter(struct session *s, struct slice word)
     if (slice_ieq_str(word, "SMTPUTF8"))
         return true;           /* RFC 6531: so is UTF-8 in header and addresses */
     if (!slice_istarts(word, SLICE("SIZE="))) {
-        reply(s, "555 5.5.4 parameter %.*s was not offered", SLICE_ARG(word));
+        mda_reply(s, "555 5.5.4 parameter %.*s was not offered", SLICE_ARG(word));
         return false;
     }
     /* RFC 1870 4: up to 20 digits. */
     if (word.n > 25 || !slice_number(slice_sub(word, 5, word.n), UINT64_MAX, &size)) {
-        reply(s, "501 5.5.4 SIZE= takes a number of octets");
+        mda_reply(s, "501 5.5.4 SIZE= takes a number of octets");
         return false;
     }
-    if (size_max(s) > 0 && size > size_max(s)) {
-        reply(s, "552 5.3.4 the message is larger than this server takes");
+    if (mda_size_max(s) > 0 && size > mda_size_max(s)) {
+        mda_reply(s, "552 5.3.4 the message is larger than this server takes");
         return false;
     }
     return true;
@@ -166,7 +138,7 @@ static void run_mail(struct session *s, struct slice argument)
     if (ok) {
         s->sender = xstrdup(path.address);
         s->phase = MAIL;
-        reply(s, "250 2.1.0 sender ok");
+        mda_reply(s, "250 2.1.0 sender ok");
     }
     path_free(&path);
 }
@@ -189,33 +161,38 @@ static enum auth_status find_account(struct session *s, const char *address, str
     return status;
 }
 
-/* The commands of an alias. */
-static enum auth_status find_commands(struct session *s, const char *name, const char *domain,
-                                      struct account *out)
+/* Who has the commands and files: an alias, or an account with its .forward. */
+static enum auth_status find_owner(struct session *s, const char *name, const char *domain,
+                                   enum to_what what, struct account *out)
 {
     char *address = xasprintf("%s@%s", name, domain);
-    enum auth_status status = s->accounts->lookup(s->accounts->arg, address, out);
+    enum auth_status status = what == TO_FORWARD
+        ? find_account(s, address, out) : s->accounts->lookup(s->accounts->arg, address, out);
     free(address);
+    if (what == TO_FORWARD)
+        return status;
     return status == AUTH_ALIAS ? AUTH_OK : status == AUTH_OK ? AUTH_NO : status;
 }
 
 static void add_recipient(struct session *s, const struct path *path)
 {
-    const char *address = path->address, *alias = mda_commands_of(path->local);
+    enum to_what what = mda_what_of(path->local);
+    const char *address = path->address;
     struct account account = {0};
-    enum auth_status status = alias ? find_commands(s, alias, path->domain, &account)
-                                    : find_account(s, address, &account);
+    enum auth_status status = what == TO_MAILBOX
+        ? find_account(s, address, &account)
+        : find_owner(s, path->local + 1, path->domain, what, &account);
     if (status == AUTH_OK) {
         s->to = xreallocarray(s->to, s->to_count + 1, sizeof *s->to);
-        s->to[s->to_count++] = (struct to){xstrdup(address), account, alias != NULL};
-        reply(s, "250 2.1.5 recipient ok");
+        s->to[s->to_count++] = (struct to){xstrdup(address), account, what};
+        mda_reply(s, "250 2.1.5 recipient ok");
         return;
     }
     account_free(&account);
     if (status == AUTH_TEMPFAIL)
-        reply(s, "451 4.3.0 accounts cannot be looked up now, try later");
+        mda_reply(s, "451 4.3.0 accounts cannot be looked up now, try later");
     else
-        reply(s, "550 5.1.1 <%s> has no mailbox here", address);
+        mda_reply(s, "550 5.1.1 <%s> has no mailbox here", address);
 }
 
 static void run_rcpt(struct session *s, struct slice argument)
@@ -225,141 +202,12 @@ static void run_rcpt(struct session *s, struct slice argument)
     if (!take_path(s, argument, SLICE("TO:"), false, &path, &rest))
         return;
     if (slice_word(&rest, &word))
-        reply(s, "555 5.5.4 parameter %.*s was not offered", SLICE_ARG(word));
+        mda_reply(s, "555 5.5.4 parameter %.*s was not offered", SLICE_ARG(word));
     else if (s->to_count >= (size_t)s->config->recipients)
-        reply(s, "452 4.5.3 too many recipients, send the rest in another transaction");
+        mda_reply(s, "452 4.5.3 too many recipients, send the rest in another transaction");
     else
         add_recipient(s, &path);
     path_free(&path);
-}
-
-/* --- DATA ------------------------------------------------------------------------------------- */
-
-static const char *failure_text(int error)
-{
-    switch (error) {
-    case EAGAIN: return "450 4.2.0 the mailbox is in use, try later";
-    case ENOSPC: return "452 4.3.1 no room on the disk, try later";
-    case EDQUOT:
-    case EFBIG: return "452 4.2.2 no room in the mailbox, try later";
-    case EMSGSIZE: return "552 5.2.2 the message is larger than all mail of the user may be";
-    case EBADMSG: return "451 4.2.0 the mailbox is damaged or not of this format";
-    default: return "451 4.3.0 the mailbox cannot be written, try later";
-    }
-}
-
-/* A program in the place of the mailbox (program.h). */
-static void deliver_by_program(struct session *s, const struct to *to, struct incoming *message)
-{
-    const char *id = message->id[0] ? message->id : NULL;
-    struct command_result result;
-    if (to->commands)
-        mda_run_commands(s->config, &to->account, s->sender, to->address, message, &result);
-    else
-        mda_run_program(s->config, &to->account, s->sender, to->address, message, &result);
-    event(result.delivered ? "mda.delivered" : "mda.failed", EV_INT("session", s->number),
-          EV_STR("id", id), EV_STR("user", to->account.user), EV_STR("to", to->address),
-          EV_STR("path", to->commands ? "commands" : s->config->mailbox_program),
-          EV_STR("reply", result.text));
-    reply(s, "%d %s %s", result.delivered ? 250 : result.temporary ? 451 : 554, result.status,
-          result.text);
-    stream_flush(s->io);
-}
-
-/* RFC 5321 4.2.2, RFC 3463 3.3: a message that will never fit is refused for good. */
-static bool over_quota(struct session *s, const struct to *to, const struct incoming *message)
-{
-    struct store_quota q = {0};
-    const struct account *a = &to->account;
-    if (a->quota <= 0 || to->commands)
-        return false;
-    struct store_account *box =
-        store_account_get(s->config, a->user, a->home, a->uid, a->gid);
-    bool known = box && store_account_quota(box, &q) == 0;
-    store_account_put(box);
-    if (!known || q.octets + message->octets <= (uint64_t)a->quota)
-        return false;
-    if (message->octets > (uint64_t)a->quota)
-        reply(s, "552 5.2.2 <%s> the message is larger than the whole mailbox may be", to->address);
-    else
-        reply(s, "452 4.2.2 <%s> the mailbox is full", to->address);
-    event("mda.failed", EV_INT("session", s->number), EV_STR("user", a->user),
-          EV_STR("to", to->address), EV_STR("reply", "over quota"));
-    stream_flush(s->io);
-    return true;
-}
-
-static void deliver_to(struct session *s, const struct to *to, struct incoming *message)
-{
-    struct buf path = {0};
-    const char *id = message->id[0] ? message->id : NULL;
-    if (over_quota(s, to, message))
-        return;
-    if (to->commands || s->config->mailbox_program) {
-        deliver_by_program(s, to, message);
-        return;
-    }
-    if (s->ctx->deliver(s->config, &to->account, s->sender, message, &path) == 0) {
-        event("mda.delivered", EV_INT("session", s->number), EV_STR("id", id),
-              EV_STR("user", to->account.user), EV_STR("to", to->address),
-              EV_STR("path", buf_str(&path)), EV_INT("size", (int64_t)message->octets),
-              EV_STR("format", mailbox_format_name(s->config->mailbox_format)));
-        s->errors = 0;
-        reply(s, "250 2.0.0 <%s> delivered", to->address);
-    } else {
-        const char *text = failure_text(errno);
-        event("mda.failed", EV_INT("session", s->number), EV_STR("id", id),
-              EV_STR("user", to->account.user), EV_STR("to", to->address), EV_STR("reply", text),
-              EV_STR("error", strerror(errno)));
-        reply(s, "%s", text);
-    }
-    buf_free(&path);
-    /* RFC 2033 5: each reply as soon as it is known. */
-    stream_flush(s->io);
-}
-
-/* To the end of the message. IO_OK, or what happened to the connection. */
-static enum io read_message(struct session *s, struct incoming *message)
-{
-    struct slice bytes;
-    enum io r;
-    stream_set_deadline(s->io, mono_ms() + DATA_TIME_MAX_MS);
-    while ((r = stream_peek(s->io, &bytes)) == IO_OK) {
-        stream_consume(s->io, incoming_feed(message, bytes));
-        if (message->reader.state == DATA_END)
-            break;
-    }
-    stream_set_deadline(s->io, 0);
-    return r;
-}
-
-static void run_data(struct session *s, struct slice argument)
-{
-    (void)argument;
-    if (s->to_count == 0) {    /* RFC 2033 4.2 */
-        reply(s, "503 5.5.1 no recipient was accepted");
-        return;
-    }
-    struct incoming message;
-    incoming_init(&message, s->config->mail_dir, size_max(s));
-    reply(s, "354 send the message, end it with a line of one dot");
-    enum io r = read_message(s, &message);
-    if (r == IO_OK) {
-        const char *refusal = incoming_refusal(&message);
-        /* RFC 2033 4.2: one reply for each successful RCPT, in their order. */
-        for (size_t i = 0; i < s->to_count; i++) {
-            if (refusal)
-                reply(s, "%s", refusal);
-            else
-                deliver_to(s, &s->to[i], &message);
-        }
-    } else {
-        s->closing = true;     /* RFC 5321 4.1.1.10: as if nothing had been sent */
-        if (r == IO_TIMEOUT)
-            reply(s, "421 4.4.2 time-out inside the message, closing");
-    }
-    incoming_free(&message);
-    reset(s);
 }
 
 /* --- the small ones --------------------------------------------------------------------------- */
@@ -367,28 +215,73 @@ static void run_data(struct session *s, struct slice argument)
 static void run_rset(struct session *s, struct slice argument)
 {
     (void)argument;
-    reset(s);
-    reply(s, "250 2.0.0 reset");
+    mda_reset(s);
+    mda_reply(s, "250 2.0.0 reset");
 }
 
 static void run_noop(struct session *s, struct slice argument)
 {
     (void)argument;
-    reply(s, "250 2.0.0 ok");
+    mda_reply(s, "250 2.0.0 ok");
 }
 
 static void run_vrfy(struct session *s, struct slice argument)
 {
     if (argument.n == 0)
-        reply(s, "501 5.5.4 VRFY takes a user or an address");
+        mda_reply(s, "501 5.5.4 VRFY takes a user or an address");
     else                       /* RFC 5321 3.5.3: not said here, RCPT will tell */
-        reply(s, "252 2.1.5 send RCPT to find out");
+        mda_reply(s, "252 2.1.5 send RCPT to find out");
+}
+
+/* Where his mail goes, as items of an alias: "\user" is his mailbox, and his commands and files are one
+ * address of ours (program.h). */
+static void reply_forward(struct session *s, const struct account *a, const struct alias_items *items)
+{
+    struct alias_items out = {0};
+    bool own = items->n == 0, ours = false;
+    for (size_t i = 0; i < items->n; i++) {
+        if (forward_is_own(a, items->v[i]))
+            own = true;
+        else if (forward_is_ours(items->v[i]))
+            ours = true;
+        else
+            alias_items_add(&out, xstrdup(items->v[i]));
+    }
+    if (own)
+        alias_items_add(&out, xasprintf("\\%s", a->user));
+    if (ours)
+        alias_items_add(&out, mda_commands_item(a->user));
+    for (size_t i = 0; i < out.n; i++)
+        mda_reply(s, "250%c2.1.5 %s", i + 1 < out.n ? '-' : ' ', out.v[i]);
+    alias_items_free(&out);
+}
+
+/* RFC 5321 3.5.1, for the queue: where does mail to this account go? */
+static void run_expn(struct session *s, struct slice argument)
+{
+    struct account account = {0};
+    struct alias_items items = {0};
+    char *address = slice_dup(argument);
+    enum auth_status status = argument.n > 0 ? find_account(s, address, &account) : AUTH_NO;
+    if (argument.n == 0)
+        mda_reply(s, "501 5.5.4 EXPN takes an address");
+    else if (status == AUTH_NO)
+        mda_reply(s, "550 5.1.1 <%s> has no mailbox here", address);
+    else if (status == AUTH_TEMPFAIL)
+        mda_reply(s, "451 4.3.0 accounts cannot be looked up now, try later");
+    else if (forward_read(s->config, &account, &items) == FORWARD_LATER)
+        mda_reply(s, "451 4.3.0 the forward file of <%s> cannot be read now", address);
+    else
+        reply_forward(s, &account, &items);
+    alias_items_free(&items);
+    account_free(&account);
+    free(address);
 }
 
 static void run_quit(struct session *s, struct slice argument)
 {
     (void)argument;
-    reply(s, "221 2.0.0 %s closing", s->config->hostname);
+    mda_reply(s, "221 2.0.0 %s closing", s->config->hostname);
     s->closing = true;
 }
 
@@ -396,21 +289,21 @@ static void run_quit(struct session *s, struct slice argument)
 static void run_smtp_hello(struct session *s, struct slice argument)
 {
     (void)argument;
-    reply(s, "500 5.5.1 this is LMTP: send LHLO");
+    mda_reply(s, "500 5.5.1 this is LMTP: send LHLO");
 }
 
 static const struct command commands[] = {
     {"LHLO", ANY, true, run_lhlo, "RFC 2033 4.1"},
     {"MAIL", READY, true, run_mail, "RFC 5321 4.1.1.2"},
     {"RCPT", MAIL, true, run_rcpt, "RFC 5321 4.1.1.3"},
-    {"DATA", ANY, false, run_data, "RFC 2033 4.2"},
+    {"DATA", ANY, false, mda_run_data, "RFC 2033 4.2"},
     {"RSET", ANY, false, run_rset, "RFC 5321 4.1.1.5"},
     {"NOOP", ANY, true, run_noop, "RFC 5321 4.1.1.9"},
     {"QUIT", ANY, false, run_quit, "RFC 5321 4.1.1.10"},
     {"VRFY", ANY, true, run_vrfy, "RFC 5321 4.1.1.6"},
     {"HELO", ANY, true, run_smtp_hello, "RFC 2033 4.1"},
     {"EHLO", ANY, true, run_smtp_hello, "RFC 2033 4.1"},
-    {"EXPN", ANY, true, NULL, "RFC 5321 4.1.1.7"},
+    {"EXPN", ANY, true, run_expn, "RFC 5321 4.1.1.7"},
     {"HELP", ANY, true, NULL, "RFC 5321 4.1.1.8"},
     {"BDAT", ANY, true, NULL, "RFC 2033 4.3, RFC 3030 2"},
     {"STARTTLS", ANY, true, NULL, "RFC 3207 4"},
@@ -447,15 +340,15 @@ static void execute(struct session *s, struct slice line)
     argument = slice_trim(argument);
     const struct command *c = find_command(name);
     if (!is_printable(slice_trim(line)))
-        reply(s, "500 5.5.2 a command is printable ASCII");
+        mda_reply(s, "500 5.5.2 a command is printable ASCII");
     else if (!c)
-        reply(s, "500 5.5.2 unknown command");
+        mda_reply(s, "500 5.5.2 unknown command");
     else if (!c->run)
-        reply(s, "502 5.5.1 %s is not implemented", c->name);
+        mda_reply(s, "502 5.5.1 %s is not implemented", c->name);
     else if (argument.n > 0 && !c->argument)
-        reply(s, "501 5.5.4 %s takes no argument", c->name);
+        mda_reply(s, "501 5.5.4 %s takes no argument", c->name);
     else if (!(c->phases & s->phase))
-        reply(s, "503 5.5.1 %s is out of order: %s", c->name,
+        mda_reply(s, "503 5.5.1 %s is out of order: %s", c->name,
               s->phase == GREETED ? "send LHLO first"
               : s->phase == READY ? "send MAIL first" : "a transaction is open");
     else
@@ -467,23 +360,23 @@ static void serve_line(struct session *s, struct buf *line)
     enum line_end end = LINE_CRLF;
     enum io r = stream_read_line(s->io, line, LINE_MAX_OCTETS, &end);
     if (r == IO_OK && end == LINE_LF) {
-        reply(s, "500 5.5.2 a line ends in CRLF");    /* RFC 5321 2.3.8 */
+        mda_reply(s, "500 5.5.2 a line ends in CRLF");    /* RFC 5321 2.3.8 */
     } else if (r == IO_OK) {
         execute(s, buf_slice(line));
     } else if (r == IO_TOO_LONG) {
-        reply(s, "500 5.5.2 the line is too long");
+        mda_reply(s, "500 5.5.2 the line is too long");
     } else {
         s->closing = true;
         if (r == IO_TIMEOUT)
-            reply(s, "421 4.4.2 %s time-out, closing", s->config->hostname);
+            mda_reply(s, "421 4.4.2 %s time-out, closing", s->config->hostname);
     }
     if (s->closing)
         return;
     if (s->ctx->service && service_stopping(s->ctx->service) && s->phase != MAIL) {
-        reply(s, "421 4.3.2 %s shutting down", s->config->hostname);
+        mda_reply(s, "421 4.3.2 %s shutting down", s->config->hostname);
         s->closing = true;
     } else if (s->errors >= s->config->errors) {
-        reply(s, "421 4.7.0 %s too many errors, closing", s->config->hostname);
+        mda_reply(s, "421 4.7.0 %s too many errors, closing", s->config->hostname);
         s->closing = true;
     }
 }
@@ -501,12 +394,12 @@ void mda_session(struct stream *io, const struct mda_ctx *ctx, const struct mda_
         .phase = GREETED,
     };
     stream_set_timeout(io, s.config->timeout_command);
-    reply(&s, "220 %s LMTP Postroad", s.config->hostname);
+    mda_reply(&s, "220 %s LMTP Postroad", s.config->hostname);
     while (!s.closing) {
         buf_clear(&line);
         serve_line(&s, &line);
     }
     stream_flush(io);
-    reset(&s);
+    mda_reset(&s);
     buf_free(&line);
 }

@@ -13,6 +13,8 @@ struct expansion {
     struct worker *w;
     struct targets *out;
     struct string_list seen;     /* addresses already looked up */
+    /* Those that led to the one at hand, by depth, and whether each has a mailbox to end in. */
+    struct { const char *address; bool account; } chain[ALIAS_DEPTH + 1];
 };
 
 struct slice address_domain(const char *address)
@@ -65,21 +67,62 @@ static void add_target(struct expansion *x, const char *address, bool local)
 
 static void expand(struct expansion *x, const struct account *alias, const char *domain, int depth);
 
+enum auth_status forward_of(struct worker *w, const char *address, const struct account *a,
+                            struct account *out)
+{
+    bool asked = w->forward && w->c->forward_file && a->uid >= 0 && a->home && *a->home;
+    *out = (struct account){.uid = -1, .gid = -1};
+    return asked ? w->forward(w->forward_arg, address, out) : AUTH_OK;
+}
+
+/* An account: to where its .forward says, or to its mailbox. */
+static void expand_account(struct expansion *x, const char *address, const struct account *a,
+                           const char *domain, int depth)
+{
+    struct account to;
+    x->chain[depth].account = true;
+    switch (forward_of(x->w, address, a, &to)) {
+    case AUTH_ALIAS:
+        expand(x, &to, domain, depth);
+        break;
+    case AUTH_TEMPFAIL:
+        x->out->tempfail = true;
+        break;
+    default:
+        add_target(x, address, true);
+    }
+    account_free(&to);
+}
+
+/* It came up before. On the way to itself, an account has its mailbox: tom forwards to ann and ann
+ * to tom, and whoever was written to has the mail. */
+static void end_loop(struct expansion *x, const char *address, int depth)
+{
+    for (int i = 0; i < depth && i <= ALIAS_DEPTH; i++)
+        if (x->chain[i].account && slice_ieq(slice_str(x->chain[i].address), slice_str(address)))
+            add_target(x, address, true);
+}
+
 /* A local address that is not final yet. */
 static void expand_local(struct expansion *x, const char *address, int depth)
 {
     struct account found = {0};
-    char *domain = slice_dup(address_domain(address));
     if (!add_once(&x->seen, address) || depth > ALIAS_DEPTH) {
-        free(domain);
+        end_loop(x, address, depth);
         return;
     }
+    char *domain = slice_dup(address_domain(address));
+    x->chain[depth].address = address;
+    x->chain[depth].account = false;
     switch (x->w->look_up(x->w->look_up_arg, address, &found)) {
     case AUTH_ALIAS:
         expand(x, &found, domain, depth);
         break;
     case AUTH_TEMPFAIL:
         x->out->tempfail = true;
+        break;
+    case AUTH_OK:
+        expand_account(x, address, &found, domain, depth);
         break;
     default:                     /* unknown ones too: the delivery agent will say so */
         add_target(x, address, true);
@@ -106,7 +149,7 @@ static void expand_item(struct expansion *x, const char *item, const char *domai
 {
     const char *name = item[0] == '\\' ? item + 1 : item;
     char *address;
-    if (strchr("/:", item[0])) {         /* "" too: strchr finds its NUL */
+    if (strchr(":", item[0])) {          /* "" too: strchr finds its NUL */
         x->out->unsupported++;
         return;
     }
@@ -118,8 +161,8 @@ static void expand_item(struct expansion *x, const char *item, const char *domai
     free(address);
 }
 
-/* The commands of an alias are run by the delivery agent, all in one delivery: "|name"@domain is an
- * address that nobody else has (mda/program.h). */
+/* The commands and files of an alias are for the delivery agent, all in one delivery: "|name"@domain is
+ * an address that nobody else has (mda/program.h). */
 static void add_commands(struct expansion *x, const char *name, const char *domain)
 {
     struct buf address = {0};
@@ -138,7 +181,7 @@ static void expand(struct expansion *x, const struct account *alias, const char 
 {
     bool commands = false;
     for (size_t i = 0; i < alias->target_count; i++) {
-        if (alias->targets[i][0] == '|')
+        if (alias->targets[i][0] == '|' || alias->targets[i][0] == '/')
             commands = true;
         else
             expand_item(x, alias->targets[i], domain, depth);
@@ -147,7 +190,7 @@ static void expand(struct expansion *x, const struct account *alias, const char 
         add_commands(x, alias->user, domain);
 }
 
-void alias_expand(struct worker *w, const char *address, const struct account *alias,
+void alias_expand(struct worker *w, const char *address, const struct account *alias, bool own,
                   struct targets *out)
 {
     struct expansion x = {.w = w, .out = out};
@@ -159,6 +202,8 @@ void alias_expand(struct worker *w, const char *address, const struct account *a
         domain = slice_str(c->local_domains.n ? c->local_domains.v[0] : c->hostname);
     char *name = slice_dup(domain);
     add_once(&x.seen, address);
+    x.chain[0].address = address;
+    x.chain[0].account = own;
     expand(&x, alias, name, 0);
     free(name);
     for (size_t i = 0; i < x.seen.n; i++)

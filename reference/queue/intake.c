@@ -20,6 +20,8 @@ struct recipient_way {
     struct relay_recipient verdict; /* WAY_VERDICT: decided without delivery */
 };
 
+static const char no_address[] = "the alias names something that is no address";
+
 struct intake {
     struct worker *w;
     struct opened *o;
@@ -64,22 +66,38 @@ static void go(struct intake *in, size_t i, bool local, const char *to)
     way->to = to ? xstrdup(to) : NULL;
 }
 
-static void on_alias(struct intake *in, size_t i, const struct account *alias)
+/* `own`: the "alias" is the .forward of the account with this address. */
+static void on_alias(struct intake *in, size_t i, const struct account *alias, bool own)
 {
     struct recipient_way *way = &in->v[i];
     struct targets *t = &way->targets;
-    alias_expand(in->w, in->o->e.rcpt[i].address, alias, t);
+    alias_expand(in->w, in->o->e.rcpt[i].address, alias, own, t);
     if (t->tempfail)
         decide(in, i, VERDICT_DEFER, "4.3.0", "accounts cannot be looked up now");
     else if (t->list.n == 0 && t->unsupported > 0)
-        decide(in, i, VERDICT_FAIL, "5.3.0",
-               "the alias names a command or a file, to which this host does not deliver");
+        decide(in, i, VERDICT_FAIL, "5.3.0", no_address);
     else if (t->list.n == 0)
         decide(in, i, VERDICT_FAIL, "5.4.6", "the alias comes back to itself");
     else if (t->list.n == 1 && t->all_local && t->unsupported == 0)
         go(in, i, true, t->list.v[0]);
     else
         way->way = WAY_EXPAND;
+}
+
+static void on_account(struct intake *in, size_t i, const struct account *account)
+{
+    struct account to;
+    switch (forward_of(in->w, in->o->e.rcpt[i].address, account, &to)) {
+    case AUTH_ALIAS:
+        on_alias(in, i, &to, true);
+        break;
+    case AUTH_TEMPFAIL:
+        decide(in, i, VERDICT_DEFER, "4.3.0", "the user's forward file cannot be read now");
+        break;
+    default:
+        go(in, i, true, NULL);
+    }
+    account_free(&to);
 }
 
 static void find_way(struct intake *in, size_t i)
@@ -108,10 +126,10 @@ static void find_way(struct intake *in, size_t i)
     }
     switch (in->w->look_up(in->w->look_up_arg, r->address, &account)) {
     case AUTH_OK:
-        go(in, i, true, NULL);
+        on_account(in, i, &account);
         break;
     case AUTH_ALIAS:
-        on_alias(in, i, &account);
+        on_alias(in, i, &account, false);
         break;
     case AUTH_NO:
         decide(in, i, VERDICT_FAIL, "5.1.1", "there is no such user here");
@@ -191,8 +209,7 @@ static bool rewrite(struct intake *in)
             continue;
         in->v[i].way = WAY_NONE;
         if (in->v[i].targets.unsupported > 0)
-            decide(in, i, VERDICT_FAIL, "5.3.0",
-                   "the alias names a command or a file, to which this host does not deliver");
+            decide(in, i, VERDICT_FAIL, "5.3.0", no_address);
     }
     for (size_t i = old; i < o->e.rcpt_count; i++)
         find_way(in, i);

@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "base/timing.h"
+#include "reference/queue/forward.h"
 #include "reference/queue/worker.h"
 #include "reference/roles.h"
 
@@ -55,8 +56,12 @@ static void *worker_thread(void *arg)
     struct worker_slot *slot = arg;
     struct role *role = slot->role;
     struct auth_client *auth = auth_client_new(role->c);
-    struct worker w = {role->c, role->s, slot->relay, look_up, auth, domain, &role->removed};
+    struct forward_client *forward = forward_client_new(role->c);
+    struct worker w = {.c = role->c, .s = role->s, .relay = slot->relay, .look_up = look_up,
+                       .look_up_arg = auth, .domain = domain, .forward = forward_ask,
+                       .forward_arg = forward, .removed = &role->removed};
     worker_run(&w);
+    forward_client_free(forward);
     auth_client_free(auth);
     pthread_mutex_lock(&role->lock);
     relay_free(slot->relay);

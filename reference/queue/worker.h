@@ -18,6 +18,9 @@ struct worker {
     void *look_up_arg;
     /* auth_domain; NULL: no domains but those of the configuration. */
     enum auth_status (*domain)(void *arg, struct slice domain);
+    /* forward_ask; NULL: there are no .forward files. */
+    enum auth_status (*forward)(void *arg, const char *address, struct account *out);
+    void *forward_arg;
     atomic_bool *removed;        /* set when files were removed: a sync of the folder is due */
 };
 
@@ -41,12 +44,16 @@ struct job *intake_jobs(struct worker *w, struct message *m, struct opened *o);
 struct targets {                 /* what an alias came to */
     struct string_list list;     /* addresses, each once */
     bool all_local;              /* every one an account here */
-    size_t unsupported;          /* commands, files, and what is no address */
+    size_t unsupported;          /* what is no address */
     bool tempfail;               /* accounts could not be asked */
 };
 
-/* `alias`: the answer AUTH_ALIAS for `address`. Loops end where they began. */
-void alias_expand(struct worker *w, const char *address, const struct account *alias,
+/* Where does mail to the account go: AUTH_OK: to its mailbox, AUTH_ALIAS: where *out says. */
+enum auth_status forward_of(struct worker *w, const char *address, const struct account *a,
+                            struct account *out);
+/* `alias`: the answer AUTH_ALIAS of the accounts, or with `own` of the .forward of the account with
+ * this address. Loops end where they began: of aliases with nothing, of accounts in the mailbox. */
+void alias_expand(struct worker *w, const char *address, const struct account *alias, bool own,
                   struct targets *out);
 void targets_free(struct targets *t);
 

@@ -239,6 +239,8 @@ def test_privileges_of_each_role(postroad):
     pids = server.role_pids()
     daemon, games = pwd.getpwnam("daemon").pw_uid, pwd.getpwnam("games").pw_uid
     chown = 1
+    for role in "smtpd", "queue", "mda", "pop3d", "imapd":     # ready is said before all have dropped it
+        wait_for(lambda: user_of(pids[role])["uid"] != 0, what=f"{role} without root")
     assert user_of(pids["smtpd"])["uid"] == daemon and user_of(pids["smtpd"])["permitted"] == 0
     assert user_of(pids["queue"])["uid"] == daemon and user_of(pids["queue"])["permitted"] == 0
     assert user_of(pids["mda"])["uid"] == games and user_of(pids["mda"])["permitted"] == chown

@@ -13,7 +13,8 @@ static const struct alias_row aliases[] = {
     {"away", {"jerry@magedu.test"}},
     {"pipe", {"|/usr/bin/procmail"}},
     {"archive", {"/var/archive"}},
-    {"mixed", {"/var/archive", "tom", "ann"}},
+    {"odd", {"two words"}},
+    {"mixed", {"two words", "tom", "ann"}},
     {"ring", {"gnir", "gnir"}}, {"gnir", {"ring", "ring"}},
     {"deep", {"staff", "tom", "TOM@hehuan.test"}},
     {"unsure", {"tom", "down"}},
@@ -159,13 +160,15 @@ Test(intake, unknown_users_bounce)
 Test(intake, the_commands_of_an_alias_are_one_delivery)
 {
     CHECK(":\"|pipe\"@hehuan.test! ", "pipe@hehuan.test");
-    CHECK("", "archive@hehuan.test");
-    expect_bounce("5.3.0");
+    CHECK(":\"|archive\"@hehuan.test! ", "archive@hehuan.test");
 }
 
 Test(intake, unsupported_items_bounce_and_the_others_are_served)
 {
     CHECK(":tom@hehuan.test,ann@hehuan.test ", "mixed@hehuan.test");
+    expect_bounce("5.3.0");
+    CHECK("", "odd@hehuan.test");
+    expect_bounce("5.3.0");
 }
 
 Test(intake, loops_bounce)
