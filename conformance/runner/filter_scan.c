@@ -71,6 +71,12 @@ static bool method_is(struct filter *f, const char *name)
     return slice_starts(buf_slice(&f->line), slice_str(name));
 }
 
+/* Up to SPAMC/1.2 the answer to CHECK and its like has the one field Spam. */
+static bool is_old_client(struct filter *f)
+{
+    return slice_find(buf_slice(&f->line), SLICE(" SPAMC/1.2")) >= 0;
+}
+
 /* "spam 15.0/5.0 TEST,TEST" */
 static void verdict(struct filter *f, struct slice text)
 {
@@ -92,8 +98,10 @@ static void verdict(struct filter *f, struct slice text)
         buf_add_slice(&body, tests);
         buf_add_str(&body, "\r\n");
     }
-    stream_printf(f->stream, "SPAMD/1.1 0 EX_OK\r\nContent-length: %zu\r\nSpam: %s ; %.*s / %.*s\r\n\r\n",
-                  body.len, spam ? "True" : "False", SLICE_ARG(score), SLICE_ARG(limit));
+    stream_puts(f->stream, "SPAMD/1.1 0 EX_OK\r\n");
+    if (!is_old_client(f))
+        stream_printf(f->stream, "Content-length: %zu\r\n", body.len);
+    stream_printf(f->stream, "Spam: %s ; %.*s / %.*s\r\n\r\n", spam ? "True" : "False", SLICE_ARG(score), SLICE_ARG(limit));
     stream_write(f->stream, body.data ? body.data : "", body.len);
     buf_free(&body);
 }

@@ -8,6 +8,9 @@ grep -v '^#' "$WORLD/aliases" >"$STATE/aliases"
 
 # What a profile changes; empty is the default.
 relay_to= size=50M recipients=0 lists= client_waits= life=1h tls=
+scanners= at_connect= at_mail= at_data= routers= transports= reinjection= early=false pipeconnect=
+spamd=192.0.2.30 clamd=192.0.2.30
+case $PROFILE in spamassassin|clamav) spamd=127.0.0.1 clamd=127.0.0.1 ;; esac
 case $PROFILE in
 small) size=100000 recipients=100 ;;
 unlimited) size=0 ;;
@@ -28,19 +31,58 @@ policy) lists='  deny hosts = <; 198.51.100.64/26 ; 2001:db8:100:bad::/64
        senders = *@ads.example' ;;
 names) lists='  deny !verify = reverse_host_lookup
   deny !verify = helo' ;;
-scores) lists='  warn dnslists = bl.test
+scores) early=true at_connect='  accept delay = 1s'
+    lists='  warn dnslists = bl.test
        set acl_m_score = ${eval:0$acl_m_score+2}
   warn dnslists = bm.test=127.0.0.4,127.0.0.5,127.0.0.6,127.0.0.7,127.0.0.8
        set acl_m_score = ${eval:0$acl_m_score+1}
   deny !dnslists = wl.test
        condition = ${if >={0$acl_m_score}{3}}' ;;
-layers) lists='  deny hosts = <; 198.51.100.64/26
+layers) scanners='spamd_address = 192.0.2.30 783 tmo=2s
+av_scanner = clamd:192.0.2.30 3310'
+    early=true at_connect='  accept delay = 1s'
+    at_mail='  defer condition = ${if match_ip{$sender_host_address}{198.51.100.37}}
+       ratelimit = 3 / 1h / per_mail / strict'
+    at_data='  deny spam = nobody/defer_ok
+       condition = ${if >={$spam_score_int}{80}}
+  deny malware = */tmo=2s/defer_ok'
+    lists='  deny hosts = <; 198.51.100.64/26
   deny !verify = reverse_host_lookup
   deny condition = ${if !match{$sender_helo_name}{\\N\\.\\N}}
   deny dnslists = bl.test : dbl.test/$sender_address_domain
   deny senders = *@blocked.example
   deny recipients = tom@magedu.test
-       senders = *@ads.example' ;;
+       senders = *@ads.example
+  defer hosts = *.dynamic.example
+       !seen = -2s / key=$sender_host_address $sender_address $local_part@$domain' ;;
+spamd|spamd-defer|spamd-accept|spamassassin) scanners="spamd_address = $spamd 783 tmo=2s"
+    [ "$PROFILE" = spamd-accept ] && ok=/defer_ok || ok=
+    at_data="  accept spam = nobody$ok
+       add_header = X-Spam-Flag: YES" ;;
+clamd|clamav|clamd-accept) scanners="av_scanner = clamd:$clamd 3310"
+    [ "$PROFILE" = clamd-accept ] && ok=/defer_ok || ok=
+    at_data="  deny malware = */tmo=2s$ok" ;;
+amavis|content-filter)
+    there=192.0.2.30 here=192.0.2.1
+    [ "$PROFILE" = content-filter ] || there=127.0.0.1 here=127.0.0.1
+    reinjection=" ; [$here]:10025"
+    routers="
+content_filter:
+  driver = manualroute
+  condition = \${if !eq{\$received_port}{10025}}
+  no_verify
+  transport = content_filter
+  route_list = * $there
+  self = send
+"
+    transports="
+content_filter:
+  driver = smtp
+  port = 10024
+  allow_localhost
+  connect_timeout = 2s
+  hosts_try_fastopen =
+" ;;
 short-life) life=3s ;;
 tls) . "$WORLD/certificates.sh"
     # Exim reads the key as its own user
@@ -50,14 +92,17 @@ tls) . "$WORLD/certificates.sh"
 tls_certificate = $STATE/mx.pem
 tls_privatekey = $STATE/mx.key" ;;
 esac
+# with it a client may speak before the greeting
+[ "$early" = false ] || pipeconnect="
+pipelining_connect_advertise_hosts ="
 [ -n "$tls" ] || tls='tls_advertise_hosts ='
 
 cat >"$STATE/exim.conf" <<EOF
 primary_hostname = $HOST_NAME
 domainlist local_domains = $(echo $DOMAINS | sed 's/ / : /g') : @[]
 domainlist relay_to_domains = $relay_to
-hostlist relay_from_hosts = <; $TRUSTED ; $TRUSTED6
-local_interfaces = <; [$ADDRESS]:25 ; [$ADDRESS]:587 ; [$ADDRESS6]:25 ; [$ADDRESS6]:587
+hostlist relay_from_hosts = <; $TRUSTED ; $TRUSTED6${reinjection:+ ; 127.0.0.1 ; 192.0.2.30}
+local_interfaces = <; [$ADDRESS]:25 ; [$ADDRESS]:587 ; [$ADDRESS6]:25 ; [$ADDRESS6]:587$reinjection
 spool_directory = $STATE/spool
 log_file_path = $STATE/log/%slog
 pid_file_path = $STATE/exim.pid
@@ -66,9 +111,11 @@ pid_file_path = $STATE/exim.pid
 deliver_drop_privilege = true
 never_users =
 trusted_users = Debian-exim
+$scanners
+acl_smtp_connect = acl_check_connect
 acl_smtp_mail = acl_check_mail
 acl_smtp_rcpt = acl_check_rcpt
-acl_smtp_data = accept
+acl_smtp_data = acl_check_data
 acl_smtp_vrfy = accept
 qualify_domain = magedu.test
 allow_domain_literals = true
@@ -78,7 +125,7 @@ recipients_max_reject = false
 smtp_accept_max = 0
 smtp_accept_queue_per_connection = 0
 smtp_accept_max_per_connection = 0
-smtp_enforce_sync = false
+smtp_enforce_sync = $early$pipeconnect
 smtp_max_synprot_errors = 1000
 smtp_max_unknown_commands = 1000
 host_lookup =
@@ -96,10 +143,19 @@ $tls
 
 begin acl
 
+acl_check_connect:
+$at_connect
+  accept
+
 acl_check_mail:
   deny condition = \${if eq{\$received_port}{587}}
        !hosts = +relay_from_hosts
        message = submission is for our users
+$at_mail
+  accept
+
+acl_check_data:
+$at_data
   accept
 
 acl_check_rcpt:
@@ -113,7 +169,7 @@ $lists
   accept
 
 begin routers
-
+$routers
 literal:
   driver = ipliteral
   domains = ! +local_domains
@@ -138,7 +194,7 @@ account:
   cannot_route_message = Unknown user
 
 begin transports
-
+$transports
 remote_smtp:
   driver = smtp
   interface = <; $ADDRESS ; $ADDRESS6
