@@ -197,7 +197,7 @@ static bool failed(struct buf *errors, const char *path)
 bool master_prepare_folders(const struct config *c, struct buf *errors)
 {
     static const char *const folders[] = {"incoming", "active",  "deferred",
-                                          "hold",     "corrupt", "log", "policy"};
+                                          "hold",     "corrupt", "log", "policy", "spare"};
     bool root = geteuid() == 0;
     const struct passwd *pw = root && c->user ? getpwnam(c->user) : NULL;
     int made = make_folder(c->spool, 0755);

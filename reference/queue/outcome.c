@@ -244,7 +244,7 @@ void outcome_finish(struct worker *w, struct message *m, struct opened *o)
     if (m->failed > 0 && !*o->e.reverse_path) {
         hold_notice(w, m, o);
     } else {
-        queue_remove(w->c, "active", m->id);
+        queue_retire(w->c, m->id, o->fd);
         atomic_store(w->removed, true);
         event("queue.removed", EV_STR("id", m->id));
     }

@@ -218,6 +218,7 @@ static void sync_removals(struct role *role)
     if (mono_ms() < role->next_sync_ms || !atomic_exchange(&role->removed, false))
         return;
     role->next_sync_ms = mono_ms() + REMOVALS_MS;
+    queue_spare_count(role->c);
     char *path = queue_path(role->c, "active", NULL);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0 && role->c->fsync)
@@ -297,6 +298,7 @@ int queue_main(const struct config *c, const struct role_listener *l, size_t n)
     role.slots = (size_t)(c->deliveries + c->deliveries_per_destination + INTAKE_WORKERS);
     role.slot = xcalloc(role.slots, sizeof *role.slot);
     role.s = scheduler_new(c, spawn_worker, &role);
+    queue_spare_count(c);
     scan(&role);
     event("queue.started", EV_INT("messages", (int64_t)scheduler_count(role.s)));
     while (!roles_stopping())

@@ -9,6 +9,7 @@
  *   <spool>/hold/<id>       accepted; waits for the operator
  *   <spool>/corrupt/<id>    could not be read; waits for the operator
  *   <spool>/log/<id>        what was tried so far, a line a recipient and attempt; a hint only
+ *   <spool>/spare/<id>      an empty file, left of a message and there for the next (spool_spare.c)
  *
  * Accepting: write incoming/<id>, fsync it, rename to active/<id>, fsync active/, answer 250, wake
  * the queue (a hint: it also scans). The file's head:
@@ -168,6 +169,15 @@ int64_t queue_next_try(const struct config *c, const char *id);
  *   "<RFC 3339 time> <recipient> delivered|deferred|failed <host>[<address>] <reply>" */
 void queue_log(const struct config *c, const char *id, const char *recipient, const char *verdict,
                const char *host, const char *address, const char *reply);
+
+/* A message of active/ is over, fd is its file, open for writing: its log is removed, the file
+ * removed or emptied and kept in spare/. 0 or -1 with errno. */
+int queue_retire(const struct config *c, const char *id, int fd);
+/* Takes a file out of spare/ to `path` in incoming/, empty and locked: the descriptor, read-write,
+ * or -1: there is none. */
+int queue_spare_take(const struct config *c, const char *path);
+/* Looks how many files queue_retire may still keep: none before the first call. */
+void queue_spare_count(const struct config *c);
 
 /* Removes what crashed writers left in incoming/. The number removed. */
 int queue_sweep(const struct config *c);

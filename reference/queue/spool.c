@@ -31,7 +31,7 @@ char *queue_path(const struct config *c, const char *folder, const char *id)
 int queue_prepare(const struct config *c)
 {
     static const char *const folders[] = {"incoming", "active", "deferred", "hold", "corrupt",
-                                          "log", "policy"};
+                                          "log", "policy", "spare"};
 
     if (mkdir(c->spool, 0700) < 0 && errno != EEXIST)
         return -1;

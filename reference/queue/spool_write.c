@@ -129,6 +129,18 @@ static void writer_free(struct queue_writer *w)
     free(w);
 }
 
+static int create_locked(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        fd = -1;
+    }
+    return fd;
+}
+
 struct queue_writer *queue_create(const struct config *c, struct envelope *e)
 {
     struct queue_writer *w;
@@ -150,8 +162,8 @@ struct queue_writer *queue_create(const struct config *c, struct envelope *e)
     w->path = queue_path(c, "incoming", w->id);
     if (!new_id)        /* a bounce or a rewritten envelope: a crash may have left its first try */
         unlink(w->path);
-    w->fd = open(w->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (w->fd < 0 || flock(w->fd, LOCK_EX | LOCK_NB) < 0) {
+    w->fd = new_id ? queue_spare_take(c, w->path) : -1;
+    if (w->fd < 0 && (w->fd = create_locked(w->path)) < 0) {
         int error = errno;
         writer_free(w);
         errno = error;

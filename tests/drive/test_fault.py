@@ -108,21 +108,30 @@ def test_killed_at_every_call(postroad, role, form):
 
 
 def test_accept_is_durable_before_the_reply(postroad):
-    """fsync of the message, rename to active/, fsync of active/, and only then 250."""
+    """fsync of the message, rename to active/, fsync of active/, and only then 250: in a new file, and in
+    one that another message has left."""
     server = postroad(verbose=False)
+    assert accept_in_order(server, r'^open(at)?\(.*incoming/.*O_CREAT.*= \d+')
+    server.wait_empty()
+    wait_for(lambda: server.queued("spare"), 5, "the file is kept")
+    time.sleep(0.1)              # smtpd looks into the folder now and then only
+    assert accept_in_order(server, r'^open(at)?\(.*spare/.*= \d+')
+
+
+def accept_in_order(server, how_opened):
     trace = Trace(server.role_pids()["smtpd"])
     assert send(server, 1)
     calls = trace.end()
-    opened = first(calls, r'^open(at)?\(.*incoming/.*O_CREAT.*= \d+')
+    opened = first(calls, how_opened)
     fd = re.search(r"= (\d+)$", calls[opened]).group(1)
     written = first(calls, rf'^p?writev?(64)?\({fd}, ', opened)
     synced = first(calls, rf"^f(data)?sync\({fd}\) += 0", written)
     renamed = first(calls, r'^rename(at2?)?\(.*incoming/.*active/', synced)
     folder = first(calls, r"^fsync\(\d+\) += 0", renamed)
     reply = first(calls, r'^(sendto|write|sendmsg)\(.*"250 2', folder)
-    assert opened < written < synced < renamed < folder < reply
     early = [c for c in calls[opened:folder] if re.search(r'"250 2\.0\.0', c)]
     assert not early, f"answered before it was durable: {early}"
+    return opened < written < synced < renamed < folder < reply
 
 
 @pytest.mark.parametrize("form", ["mbox", "maildir"])

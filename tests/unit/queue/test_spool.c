@@ -208,6 +208,81 @@ Test(spool, heads_of_any_length)
     free(name);
 }
 
+/* --- spare files ----------------------------------------------------------------------------- */
+
+static ino_t inode_of(const char *folder, const char *id)
+{
+    struct stat st;
+    char *path = queue_path(&config, folder, id);
+    cr_assert_eq(stat(path, &st), 0, "%s", path);
+    free(path);
+    return st.st_ino;
+}
+
+static void retire(const struct envelope *e)
+{
+    struct envelope back;
+    int fd = queue_open(&config, "active", e->id, &back, NULL);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(queue_retire(&config, e->id, fd), 0);
+    close(fd);
+    envelope_free(&back);
+}
+
+Test(spool, the_file_of_a_message_that_is_over_takes_the_next)
+{
+    struct envelope one, two;
+    put(&one, "jerry@magedu.test", tom_and_ann, "a long message that leaves nothing behind\r\n");
+    queue_spare_count(&config);
+    ino_t inode = inode_of("active", one.id);
+    retire(&one);
+    cr_assert_not(exists("active", one.id));
+    cr_assert(exists("spare", one.id));
+    char *empty = file_text("spare", one.id);
+    cr_expect_str_eq(empty, "");
+    free(empty);
+    sleep_ms(60);                /* writers look into the folder now and then only */
+    put(&two, "ann@hehuan.test", tom_and_ann, "short\r\n");
+    cr_expect_eq(inode_of("active", two.id), inode);
+    cr_expect_not(exists("spare", one.id));
+    struct envelope back;
+    int fd = queue_open(&config, "active", two.id, &back, NULL);
+    cr_assert_geq(fd, 0, "its size is as its head says");
+    cr_expect_str_eq(back.reverse_path, "ann@hehuan.test");
+    close(fd);
+    envelope_free(&back);
+}
+
+Test(spool, without_room_for_spare_files_a_message_is_removed)
+{
+    struct envelope e;
+    put(&e, "jerry@magedu.test", tom_and_ann, "x\r\n");  /* nobody has counted what there is room for */
+    retire(&e);
+    cr_expect_not(exists("active", e.id));
+    cr_expect_not(exists("spare", e.id));
+}
+
+Test(spool, a_spare_file_that_another_has_or_that_vanished_is_passed_over)
+{
+    struct envelope one, two, three, four;
+    put(&one, "jerry@magedu.test", tom_and_ann, "x\r\n");
+    put(&two, "jerry@magedu.test", tom_and_ann, "x\r\n");
+    queue_spare_count(&config);
+    retire(&one);
+    retire(&two);
+    char *path = queue_path(&config, "spare", one.id);
+    int other = open(path, O_RDWR);
+    cr_assert_eq(flock(other, LOCK_EX), 0);
+    sleep_ms(60);
+    put(&three, "jerry@magedu.test", tom_and_ann, "three\r\n");
+    put(&four, "jerry@magedu.test", tom_and_ann, "four\r\n");
+    cr_expect(exists("spare", one.id), "it was another's");
+    cr_expect_not(exists("spare", two.id));
+    cr_expect(exists("active", three.id) && exists("active", four.id));
+    close(other);
+    free(path);
+}
+
 Test(spool, heads_that_are_none)
 {
     const char *good = "postroad 1\nid a1\narrived 1.000001\nsize 1\ndots 0\noctets 7\nbody 7BIT\n"
