@@ -101,7 +101,7 @@ deps-%:
 
 demo: deps-lab-demo$(if $(DEFENCE),-defence)
 	@$(MAKE) all
-	@MSG="$(MSG)" KEEP="$(KEEP)" BUILD=$(BUILD) conformance/demo/$(if $(DEFENCE),evening-run,run)
+	@MSG="$(MSG)" KEEP="$(KEEP)" BUILD=$(BUILD) conformance/demo/$(if $(DEFENCE),evening-run,$(if $(HOPS),hops-run,run))
 
 # Release, sanitizers with gcc, fuzzers with clang; warnings are errors in all three.
 test: deps-lab-demo-test
@@ -188,6 +188,7 @@ install: all
 help:
 	@echo "make demo          the main job: mail from jerry to tom, with build/demo.html at the end"
 	@echo "                   DEFENCE=1: one evening's visitors, and which defence stops whom"
+	@echo "                   HOPS=1: three hops, one without TLS, and where a letter can be read"
 	@echo "                   MSG=my.eml sends your message, KEEP=1 leaves the world up"
 	@echo "make test          every test: unit, fuzz seeds, drives"
 	@echo "make all           the programs, in build/bin"

@@ -1,6 +1,7 @@
 /* main.c - demo-page: what `make demo` needs beside a shell. */
 #include "conformance/demo/demo.h"
 #include "conformance/demo/evening.h"
+#include "conformance/demo/hops.h"
 
 #include "base/event.h"
 #include "base/mem.h"
@@ -16,7 +17,9 @@ static int usage(void)
           "       demo-page html DIR ASSETS > PAGE\n"
           "       demo-page visit DIR TITLE WANT CLIENT HELO FROM TO MESSAGE [early|submission]\n"
           "       demo-page await ADDRESS PORT MILLISECONDS\n"
-          "       demo-page evening DIR ASSETS > PAGE\n", stderr);
+          "       demo-page evening DIR ASSETS > PAGE\n"
+          "       demo-page wiretap FILE.pcap\n"
+          "       demo-page hops DIR ASSETS > PAGE\n", stderr);
     return 64;
 }
 
@@ -44,6 +47,10 @@ int main(int argc, char **argv)
         return page(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "evening") == 0)
         return evening_page(argv[2], argv[3]);
+    if (argc == 3 && strcmp(argv[1], "wiretap") == 0)
+        return wiretap(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "hops") == 0)
+        return hops_page(argv[2], argv[3]);
     if (argc == 5 && strcmp(argv[1], "await") == 0)
         return await(argv[2], (uint16_t)atoi(argv[3]), atoll(argv[4]));
     if ((argc == 10 || argc == 11) && strcmp(argv[1], "visit") == 0)
