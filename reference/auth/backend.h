@@ -33,6 +33,7 @@ void record_copy(struct record *to, const struct record *from);
 struct backend_type {
     const char *name;          /* `type` in the configuration */
     bool remote;               /* another program answers: it may be away when we start */
+    bool at_once;              /* answers from memory: asked in the caller's own thread, one at a time */
     int workers;               /* threads when the configuration names no number; 0: 4 */
     /* Keys that must be there or do not fit: a line each, with the remedy, into *errors. */
     void (*check)(const struct accounts_conf *conf, struct buf *errors);

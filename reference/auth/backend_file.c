@@ -1,4 +1,5 @@
-/* backend_file.c - the users file, read again when it changes. One thread serves it. */
+/* backend_file.c - the users file, read again when it changes. Who asks does so himself: a hand-over
+ * to another thread would take longer than the answer. */
 #include "reference/auth/backend.h"
 
 #include "base/event.h"
@@ -112,7 +113,7 @@ static void check(const struct accounts_conf *conf, struct buf *errors)
 
 const struct backend_type backend_file = {
     .name = "file",
-    .workers = 1,
+    .at_once = true,
     .check = check,
     .open = open_file,
     .close = close_file,

@@ -41,6 +41,8 @@ struct pool {
     int failures;                    /* since it last answered */
     int64_t pause_until_ms;
     struct cache *cache;
+    pthread_mutex_t asking;          /* guards the next; taken before `lock` */
+    void *state;                     /* of a back end that answers at once */
 };
 
 const struct accounts_conf *pool_conf(const struct pool *p) { return p->conf; }
@@ -141,6 +143,9 @@ static void note_health(struct pool *p, enum auth_status status, const char *why
 static void pool_destroy(struct pool *p)
 {
     cache_free(p->cache);
+    if (p->state)
+        p->type->close(p->state);
+    pthread_mutex_destroy(&p->asking);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->work);
     pthread_cond_destroy(&p->ended);
@@ -222,6 +227,7 @@ struct pool *pool_new(const struct accounts_conf *conf, const struct backend_typ
                                                                   : STANDARD_WORKERS;
     p->cache = cache_new((size_t)conf->cache_entries, conf->cache);
     pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->asking, NULL);
     cond_init(&p->work);
     cond_init(&p->ended);
     return p;
@@ -270,12 +276,29 @@ static bool enqueue(struct pool *p, struct request *r)
     return true;
 }
 
+static void call_at_once(struct pool *p, struct request *r)
+{
+    pthread_mutex_lock(&p->asking);
+    if (!p->state)
+        p->state = p->type->open(p->conf);
+    serve(p->type, p->state, r);
+    pthread_mutex_unlock(&p->asking);
+    pthread_mutex_lock(&p->lock);
+    note_health(p, r->status, buf_str(&r->why));
+    pthread_mutex_unlock(&p->lock);
+}
+
 /* Waits for the answer. False: there is none, and r is no longer the caller's. */
 static bool call(struct pool *p, struct request *r)
 {
     struct timespec deadline = at(mono_ms() + p->conf->timeout);
     pthread_mutex_lock(&p->lock);
     bool paused = r->op != OP_PROBE && mono_ms() < p->pause_until_ms;
+    if (!paused && p->type->at_once) {
+        pthread_mutex_unlock(&p->lock);
+        call_at_once(p, r);
+        return true;
+    }
     if (paused || !enqueue(p, r)) {
         pthread_mutex_unlock(&p->lock);
         request_free(r);

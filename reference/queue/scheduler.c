@@ -156,11 +156,13 @@ static bool anything_to_do(const struct scheduler *s)
         || can_relay(s, &s->troubled) || s->old;
 }
 
-static void call_worker(struct scheduler *s)
+/* Gives the lock up, and calls somebody where there is something to do: in this order, or who wakes
+ * would find the lock taken and sleep again. */
+static void leave(struct scheduler *s)
 {
-    if (s->stopping || !anything_to_do(s))
-        return;
-    if (s->idle > 0 || !s->spawn(s->spawn_arg))
+    bool call = !s->stopping && anything_to_do(s), idle = s->idle > 0;
+    pthread_mutex_unlock(&s->lock);
+    if (call && (idle || !s->spawn(s->spawn_arg)))
         pthread_cond_signal(&s->work);
 }
 
@@ -181,7 +183,6 @@ static void take_in(struct scheduler *s, struct message *m)
     else
         s->intake = m;
     s->intake_last = m;
-    call_worker(s);
 }
 
 static void wait_until(struct scheduler *s, struct message *m, int64_t due_us)
@@ -229,7 +230,7 @@ void scheduler_found(struct scheduler *s, const char *id, int64_t due_us, bool f
         else if (new || m->due_us != due_us)
             wait_until(s, m, due_us);
     }
-    pthread_mutex_unlock(&s->lock);
+    leave(s);
 }
 
 void scheduler_forgive(struct scheduler *s)
@@ -254,8 +255,7 @@ int64_t scheduler_tick(struct scheduler *s)
     if (s->due.n > 0)
         wait = s->due.v[0].due_us - now;
     destinations_tidy(&s->destinations, mono_ms(), s->c->retry_max, &s->old);
-    call_worker(s);
-    pthread_mutex_unlock(&s->lock);
+    leave(s);
     return wait;
 }
 
@@ -329,9 +329,7 @@ void scheduler_next(struct scheduler *s, struct task *task)
     }
     if (s->stopping)
         task->kind = TASK_STOP;
-    else
-        call_worker(s);          /* there may be more than one thing to do */
-    pthread_mutex_unlock(&s->lock);
+    leave(s);                    /* there may be more than one thing to do */
 }
 
 struct job *scheduler_dispatch(struct scheduler *s, struct message *m, struct job *jobs)
@@ -356,8 +354,7 @@ struct job *scheduler_dispatch(struct scheduler *s, struct message *m, struct jo
             list_if_ready(s, d);
         }
     }
-    call_worker(s);
-    pthread_mutex_unlock(&s->lock);
+    leave(s);
     return mine;
 }
 
@@ -387,7 +384,7 @@ bool scheduler_job_over(struct scheduler *s, struct job *j, enum site site, cons
     m->deferred += deferred;
     m->failed += failed;
     bool last = --m->jobs == 0;
-    /* No call_worker: the caller itself comes for its next task in a moment. */
+    /* No call of another: the caller itself comes for its next task in a moment. */
     pthread_mutex_unlock(&s->lock);
     job_free(j);
     return last;

@@ -1,6 +1,7 @@
 /* spool_write.c - writing a message file so that it is there after any crash, or not at all. */
 #include "reference/queue/queue.h"
 
+#include "base/folder_sync.h"
 #include "base/mem.h"
 #include "base/timing.h"
 
@@ -239,7 +240,7 @@ static int sync_folder(const struct config *c, const char *folder)
 {
     char *path = queue_path(c, folder, NULL);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = fd < 0 ? -1 : fsync(fd);
+    int r = fd < 0 ? -1 : folder_sync(fd);
     if (fd >= 0)
         close(fd);
     free(path);

@@ -8,6 +8,7 @@
  *
  * No lock is needed: a message is a file, and a name that vanished is looked for again. Reading
  * changes nothing, not even new/ to cur/: for other programs the mail is as new as before. */
+#include "base/folder_sync.h"
 #include "base/mem.h"
 #include "base/timing.h"
 #include "reference/store/format.h"
@@ -408,7 +409,7 @@ static int maildir_append_commit(struct append *a, struct buf *path)
     if (result == 0) {
         free(s->name);
         s->name = NULL;
-        result = sync_fd(a->place, s->new);
+        result = a->place->sync ? folder_sync(s->new) : 0;
         if (path)
             buf_printf(path, "%s/new/%s", a->place->path, name);
         if (result < 0)
