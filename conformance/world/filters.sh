@@ -20,7 +20,11 @@ filter_run() {
 case $PROFILE in
 spamassassin) filter spamd 783 ;;
 clamav) filter clamd 3310 ;;
-opendkim) filter opendkim 8891 ;;
+opendkim)
+    mkdir -p "$STATE/opendkim"
+    echo "$TRUSTED" >"$STATE/opendkim/internal"     # whose mail it signs
+    filter opendkim 8891
+    ;;
 dmarc) filter opendmarc 8893 ;;
 mimedefang) filter mimedefang 8894 ;;
 rspamd) filter rspamd 11332 ;;

@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 from filter_programs import Programs, section
+from postroad import ROOT
 
 TEXT = "Lunch at noon?\r\n\r\nFrom here on nothing may change.\r\n.\r\n..\r\n  blanks at the end  \r\n" \
        "gr\u00fc\u00dfe\r\n"
@@ -140,3 +141,29 @@ def test_smime_signature_and_encryption(road, keys):
     assert verified == TEXT.encode()
     assert run("openssl", "cms", "-verify", "-CAfile", f"{keys}/jerry@magedu.test.pem", "-text",
                input=opened.replace(b"noon", b"nine"), ok=False).returncode != 0
+
+
+def test_the_messages_of_the_scenarios_verify():
+    """conformance/scenarios/filter/end-to-end.scn sends these; here gpg and openssl say that they are good."""
+    folder, keys = ROOT / "conformance/scenarios/messages", ROOT / "fixtures/keys"
+
+    def wire(name):
+        return (folder / name).read_bytes().replace(b"\n", b"\r\n")
+    home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")
+    os.chmod(home, 0o700)
+    gpg = ("gpg", "--homedir", home, "--batch", "--quiet", "--trust-model", "always")
+    try:
+        run(*gpg, "--import", keys / "jerry.asc", keys / "tom.secret.asc")
+        signed = wire("pgp-signed.eml")
+        open(f"{home}/text", "wb").write(part(signed, 1))
+        open(f"{home}/seal", "wb").write(part(signed, 2).split(b"\r\n\r\n", 1)[1])
+        assert b"Good signature" in run(*gpg, "--verify", f"{home}/seal", f"{home}/text").stderr
+        secret = part(wire("pgp-encrypted.eml"), 2).split(b"\r\n\r\n", 1)[1]
+        assert b"Lunch at noon?" in run(*gpg, "--decrypt", input=secret).stdout
+    finally:
+        run("gpgconf", "--homedir", home, "--kill", "all", ok=False)
+        shutil.rmtree(home, ignore_errors=True)
+    assert b"Lunch at noon?" in run("openssl", "cms", "-verify", "-CAfile", keys / "jerry.pem",
+                                    input=wire("smime-signed.eml")).stdout
+    assert b"Lunch at noon?" in run("openssl", "cms", "-decrypt", "-recip", keys / "tom.pem", "-inkey",
+                                    keys / "tom.key", input=wire("smime-encrypted.eml")).stdout

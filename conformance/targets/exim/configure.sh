@@ -70,6 +70,8 @@ amavis|content-filter)
 content_filter:
   driver = manualroute
   condition = \${if !eq{\$received_port}{10025}}
+  # bounces are its own
+  condition = \${if !eq{\$received_protocol}{local}}
   no_verify
   transport = content_filter
   route_list = * $there
