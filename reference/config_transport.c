@@ -52,7 +52,10 @@ static bool parse_host(struct transport *t, struct slice s)
 static bool parse_status(struct transport *t, struct slice s)
 {
     char class = t->kind == TRANSPORT_ERROR ? '5' : '4';
+    struct slice words = s, status = {0};
     t->text = slice_dup(s);
+    slice_word(&words, &status);
+    t->status = slice_dup(status);
     return s.n > 6 && s.p[0] == class && s.p[1] == '.';
 }
 
@@ -127,6 +130,7 @@ void config_transports_free(struct config *c)
         free(t->host);
         free(t->socket);
         free(t->text);
+        free(t->status);
         free(t->tls_name);
     }
     free(c->transports);

@@ -24,6 +24,7 @@ struct transport {
     bool exchangers;             /* SMTP: the host's MX are asked for; false: written in [] */
     uint16_t port;               /* 0: the usual one */
     char *text;                  /* PIPE: the command line; ERROR, RETRY: "5.1.2 words" */
+    char *status;                /* ERROR, RETRY: "5.1.2" */
     bool has_tls;                /* tls is given; else relay { tls } holds */
     enum relay_tls tls;
     char *tls_name;              /* that the certificate must have; NULL: the exchanger's own */

@@ -1,6 +1,11 @@
 /* recipient.c - the decision at RCPT. */
 #include "reference/policy/recipient.h"
 
+#include "reference/message/idn.h"
+#include "reference/transport.h"
+
+#include <ctype.h>
+
 enum where { ELSEWHERE, RELAY, LOCAL, CANNOT_TELL };
 
 static enum where place_of(const struct recipient_check *c, struct slice domain)
@@ -76,6 +81,24 @@ static void check_account(const struct recipient_check *c, const struct path *to
     cannot_tell(to, v);
 }
 
+/* A domain that the operator has closed, transport { to = "error:..." }: said now, while the sender waits,
+ * rather than in a notice to whom the envelope names. */
+static bool is_closed(const struct recipient_check *c, const struct path *to, struct verdict *v)
+{
+    struct buf ascii = {0};
+    if (!buf_add_ascii_domain(&ascii, slice_str(to->domain)))
+        buf_add_str(&ascii, to->domain);
+    for (size_t i = 0; i < ascii.len; i++)
+        ascii.data[i] = (char)tolower((unsigned char)ascii.data[i]);
+    const struct transport *t = transport_find(c->config, to->address, buf_slice(&ascii), false);
+    buf_free(&ascii);
+    if (!t || t->kind != TRANSPORT_ERROR)
+        return false;
+    verdict_set(v, 550, t->status, "transport-error", "RFC 5321 6.2", "<%s>%s", to->address,
+                t->text + strlen(t->status));
+    return true;
+}
+
 void policy_recipient(const struct recipient_check *c, const struct path *to, struct buf *address,
                       struct verdict *v)
 {
@@ -98,6 +121,8 @@ void policy_recipient(const struct recipient_check *c, const struct path *to, st
     else if (c->submission && path_is_unqualified(to))
         verdict_set(v, 554, "5.1.2", "recipient-unqualified", "RFC 6409 4.2",
                     "<%s> give the whole name of the domain", to->address);
+    else if ((c->trusted || where == RELAY) && is_closed(c, to, v))
+        ;
     else if (c->trusted)
         verdict_set(v, 250, "2.1.5", "trusted-client", "RFC 5321 3.6.2",
                     "<%s> recipient ok, will relay", to->address);

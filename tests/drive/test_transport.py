@@ -85,8 +85,12 @@ def test_discard_error_and_retry(postroad):
     us = postroad(config="""
 transport "void.test" { to = "discard" }
 transport "gone.test" { to = "error:5.1.6 the company was closed" }
-transport "later.test" { to = "retry:4.3.2 moving house" }""")
-    send(us, "a@void.test", "b@gone.test", "c@later.test")
+transport "later.test" { to = "retry:4.3.2 moving house" }""", aliases="gone: b@gone.test\n")
+    send(us, "a@void.test", "gone@hehuan.test", "c@later.test")
+    with us.smtp() as client:        # refused at once where it can be
+        client.ehlo()
+        client.docmd("MAIL FROM:<tom@hehuan.test>")
+        assert client.docmd("RCPT TO:<b@gone.test>") == (550, b"5.1.6 <b@gone.test> the company was closed")
     assert us.wait_event("queue.delivered", to="a@void.test")["reply"] == "discarded (transport)"
     assert us.wait_event("queue.failed", to="b@gone.test")["status"] == "5.1.6"
     assert us.wait_event("queue.deferred", to="c@later.test")["reply"] == "moving house"

@@ -8,7 +8,7 @@ grep -v '^#' "$WORLD/aliases" >"$STATE/aliases"
 
 # What a profile changes; empty is the default.
 relay_to= size=50M recipients=0 lists= client_waits= life=1h tls=
-scanners= at_connect= at_mail= at_data= routers= transports= reinjection= early=false pipeconnect=
+scanners= at_connect= at_mail= at_data= routers= transports= reinjection= relay_check= early=false pipeconnect=
 spamd=192.0.2.30 clamd=192.0.2.30
 case $PROFILE in spamassassin|clamav) spamd=127.0.0.1 clamd=127.0.0.1 ;; esac
 case $PROFILE in
@@ -86,6 +86,7 @@ content_filter:
   hosts_try_fastopen =
 " ;;
 short-life) life=3s ;;
+transports) . "$FOLDER/transports.sh" ;;
 tls) . "$WORLD/certificates.sh"
     # Exim reads the key as its own user
     cp "$CERTIFICATES/mx.pem" "$CERTIFICATES/mx.key" "$STATE/"
@@ -163,6 +164,7 @@ $at_data
 acl_check_rcpt:
   accept hosts = +relay_from_hosts
          control = submission/sender_retain
+$relay_check
 $lists
   require message = relay not permitted
           domains = +local_domains : +relay_to_domains

@@ -68,6 +68,7 @@ if [ -f "$FOLDER/$PROFILE.master.cf" ]; then    # services in place of those of 
     sed -i '/^smtp      inet/d' "$STATE/etc/master.cf"
     cat "$FOLDER/$PROFILE.master.cf" >>"$STATE/etc/master.cf"
 fi
+if [ "$PROFILE" = transports ]; then . "$FOLDER/transports.sh"; fi
 relay_tls=may; [ "$PROFILE" != tls-demanded ] || relay_tls=encrypt
 [ "$PROFILE" != smart-host-tls ] || relay_tls=secure
 case $PROFILE in tls|tls-demanded|smart-host-tls)
