@@ -57,7 +57,8 @@ struct accounts_conf {
     char *user_query, *alias_query, *domain_query;   /* SQL, or an LDAP filter */
     char *base, *ca_file;
     bool tls;
-    char *user_attribute, *target_attribute, *secret_attribute, *quota_attribute;
+    char *user_attribute, *target_attribute, *secret_attribute, *quota_attribute,
+         *disabled_attribute;
 };
 struct netblock_list { struct netblock *v; size_t n; };
 

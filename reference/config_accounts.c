@@ -43,6 +43,7 @@ static struct accounts_conf read_section(const struct config *c, cfg_t *sec)
         .target_attribute = text(sec, "target-attribute"),
         .secret_attribute = text(sec, "secret-attribute"),
         .quota_attribute = text(sec, "quota-attribute"),
+        .disabled_attribute = text(sec, "disabled-attribute"),
     };
 }
 
@@ -86,7 +87,8 @@ void config_free_accounts(struct config *c)
         char *texts[] = {a->name, a->type, a->path, a->shadow, a->service, a->directory, a->server,
                          a->database, a->user, a->password_file, a->user_query, a->alias_query,
                          a->domain_query, a->base, a->ca_file, a->user_attribute,
-                         a->target_attribute, a->secret_attribute, a->quota_attribute, a->default_domain};
+                         a->target_attribute, a->secret_attribute, a->quota_attribute,
+                         a->disabled_attribute, a->default_domain};
         for (size_t j = 0; j < sizeof texts / sizeof *texts; j++)
             free(texts[j]);
         config_free_strings(&a->domains);

@@ -218,7 +218,7 @@ static cfg_opt_t accounts_keys[] = {
     CFG_STR("base", "", CFGF_NONE), CFG_STR("ca-file", "", CFGF_NONE),
     CFG_BOOL("tls", cfg_true, CFGF_NONE), CFG_STR("user-attribute", "mail", CFGF_NONE),
     CFG_STR("target-attribute", "", CFGF_NONE), CFG_STR("secret-attribute", "", CFGF_NONE),
-    CFG_STR("quota-attribute", "", CFGF_NONE),
+    CFG_STR("quota-attribute", "", CFGF_NONE), CFG_STR("disabled-attribute", "", CFGF_NONE),
     CFG_STR("default-domain", "", CFGF_NONE),
     CFG_END(),
 };

@@ -172,6 +172,19 @@ static int64_t number_of(LDAP *ldap, LDAPMessage *entry, const char *attribute, 
     return value;
 }
 
+/* Directories have no common name for it: nsAccountLock is TRUE, loginDisabled too, others are 1. Any
+ * value that does not say no is a yes: better shut out than let in. */
+static bool flag_of(LDAP *ldap, LDAPMessage *entry, const char *attribute)
+{
+    static const char *const no[] = {"", "0", "FALSE", "no", "off"};
+    char *text = value_of(ldap, entry, attribute);
+    bool set = text != NULL;
+    for (size_t i = 0; set && i < sizeof no / sizeof *no; i++)
+        set = !slice_ieq_str(slice_str(text), no[i]);
+    free(text);
+    return set;
+}
+
 /* RFC 2307: posixAccount and shadowAccount. */
 static enum auth_status fill_user(struct state *s, LDAPMessage *entry,
                                   const struct account_query *q, struct record *out)
@@ -184,6 +197,7 @@ static enum auth_status fill_user(struct state *s, LDAPMessage *entry,
     a->gid = number_of(s->search, entry, "gidNumber", -1);
     a->quota = number_of(s->search, entry, c->quota_attribute, 0);
     out->expires = number_of(s->search, entry, "shadowExpire", 0) * DAY;
+    out->disabled = flag_of(s->search, entry, c->disabled_attribute);
     out->secret = value_of(s->search, entry, c->secret_attribute);
     if (!a->user)
         a->user = xstrdup(q->address);

@@ -13,13 +13,6 @@
 static void *open_pam(const struct accounts_conf *conf) { return (void *)(uintptr_t)conf; }
 static void close_pam(void *state) { (void)state; }
 
-static enum auth_status look_up(void *state, const struct account_query *q, struct record *out,
-                                struct buf *why)
-{
-    (void)state;
-    return system_user(q, out, why);
-}
-
 /* Whatever is asked for without echo is the password; other questions nobody can answer. */
 static int converse(int n, const struct pam_message **question, struct pam_response **answers,
                     void *password)
@@ -29,7 +22,7 @@ static int converse(int n, const struct pam_message **question, struct pam_respo
         return PAM_BUF_ERR;
     for (int i = 0; i < n; i++) {
         if (question[i]->msg_style == PAM_PROMPT_ECHO_OFF)
-            r[i].resp = xstrdup(password);
+            r[i].resp = xstrdup(password ? password : "");
         else if (question[i]->msg_style == PAM_PROMPT_ECHO_ON)
             r[i].resp = xstrdup("");
     }
@@ -63,20 +56,20 @@ static bool is_trouble(int result)
     }
 }
 
-static enum auth_status verify(void *state, const struct account_query *q, const char *password,
-                               struct record *out, struct buf *why)
+/* A transaction of PAM: the password, unless it is NULL, then the account's rules. */
+static int transaction(const struct accounts_conf *conf, const char *user, const char *password,
+                       struct buf *why)
 {
-    const struct accounts_conf *conf = state;
     const struct pam_conv conversation = {converse, (void *)(uintptr_t)password};
     void (*delay)(int, unsigned, void *) = no_delay;
     pam_handle_t *pam = NULL;
-    (void)out;
-    int result = pam_start_confdir(conf->service, q->local, &conversation, conf->directory, &pam);
+    int result = pam_start_confdir(conf->service, user, &conversation, conf->directory, &pam);
     if (result == PAM_SUCCESS) {
         const void *item;
         memcpy(&item, &delay, sizeof item);      /* a function behind a pointer to data */
         pam_set_item(pam, PAM_FAIL_DELAY, item);
-        result = pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
+        if (password)
+            result = pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
         if (result == PAM_SUCCESS)
             result = pam_acct_mgmt(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
     }
@@ -84,6 +77,26 @@ static enum auth_status verify(void *state, const struct account_query *q, const
         buf_printf(why, "PAM service %s: %s", conf->service, pam_strerror(pam, result));
     if (pam)
         pam_end(pam, result);
+    return result;
+}
+
+/* Who comes with a ticket, a token or a certificate is subject to the account's rules too. */
+static enum auth_status look_up(void *state, const struct account_query *q, struct record *out,
+                                struct buf *why)
+{
+    enum auth_status status = system_user(q, out, why);
+    if (status != AUTH_OK || !q->account_only)
+        return status;
+    int result = transaction(state, q->local, NULL, why);
+    out->disabled = result != PAM_SUCCESS;
+    return is_trouble(result) ? AUTH_TEMPFAIL : AUTH_OK;
+}
+
+static enum auth_status verify(void *state, const struct account_query *q, const char *password,
+                               struct record *out, struct buf *why)
+{
+    (void)out;
+    int result = transaction(state, q->local, password, why);
     return result == PAM_SUCCESS ? AUTH_OK : is_trouble(result) ? AUTH_TEMPFAIL : AUTH_NO;
 }
 

@@ -1,4 +1,4 @@
-/* system_user.c - getpwnam(3) as a look-up. */
+/* system_user.c - getpwnam(3) and getspnam(3) as a look-up. */
 #include "reference/auth/system_user.h"
 
 #include "base/mem.h"
@@ -6,9 +6,10 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <shadow.h>
 #include <stdlib.h>
 
-enum { ENTRY_MAX = 64 * 1024 };
+enum { ENTRY_MAX = 64 * 1024, DAY = 86400 };
 
 void system_user_fill(const struct passwd *pw, struct record *out)
 {
@@ -16,6 +17,15 @@ void system_user_fill(const struct passwd *pw, struct record *out)
     out->account.home = xstrdup(pw->pw_dir ? pw->pw_dir : "");
     out->account.uid = pw->pw_uid;
     out->account.gid = pw->pw_gid;
+}
+
+/* For those who come with a ticket, a token or a certificate, and not to whoever checks passwords.
+ * Systems without shadow(5), or that let us not read it, know no such day. */
+static int64_t expiry_of(const char *name, char *room)
+{
+    struct spwd sp, *found = NULL;
+    return getspnam_r(name, &sp, room, ENTRY_MAX, &found) == 0 && found && sp.sp_expire > 0
+               ? (int64_t)sp.sp_expire * DAY : 0;
 }
 
 enum auth_status system_user(const struct account_query *q, struct record *out, struct buf *why)
@@ -27,6 +37,9 @@ enum auth_status system_user(const struct account_query *q, struct record *out, 
     int error = getpwnam_r(q->local, &pw, room, ENTRY_MAX, &found);
     if (found)
         system_user_fill(found, out);
+    if (found && q->account_only)
+        out->expires = expiry_of(q->local, room);
+    explicit_bzero(room, ENTRY_MAX);
     free(room);
     /* getpwnam(3): which of these means "no such user" depends on where it looked. */
     if (found || error == 0 || error == ENOENT || error == ESRCH || error == EBADF ||

@@ -5,7 +5,8 @@
 
 #include "reference/auth/backend.h"
 
-/* As look_up of backend.h, by getpwnam(3), without a secret. */
+/* As look_up of backend.h, by getpwnam(3), without a secret. For a log-in (account_only) with the day
+ * on which the account expires, where shadow(5) can be read. */
 enum auth_status system_user(const struct account_query *q, struct record *out, struct buf *why);
 
 struct passwd;
