@@ -243,6 +243,26 @@ enum holds condition_greylist(struct policy_session *s, struct finding *f)
     return g == GREY_UNKNOWN ? HOLDS_UNKNOWN : g == GREY_PASSED ? HOLDS_NO : HOLDS_YES;
 }
 
+/* As in_lists: a test that is true ends the matter. */
+static enum holds in_header(struct policy_session *s, const struct rule *r, struct finding *f)
+{
+    bool only_negated = true;
+    for (size_t i = 0; i < r->on[ON_HEADER].n; i++) {
+        const struct test *t = &r->on[ON_HEADER].v[i];
+        struct buf why = {0};
+        enum header_found found = header_pattern_find(t->header, s->header, &why);
+        if (found == HEADER_GIVEN_UP || (found == HEADER_FOUND && !t->negated))
+            add_why(f, "header", buf_str(&why));
+        buf_free(&why);
+        if (found != HEADER_ABSENT)
+            return found == HEADER_GIVEN_UP ? HOLDS_UNKNOWN : t->negated ? HOLDS_NO : HOLDS_YES;
+        only_negated = only_negated && t->negated;
+    }
+    if (only_negated)
+        add_why(f, "header", "has none of the exceptions");
+    return only_negated ? HOLDS_YES : HOLDS_NO;
+}
+
 enum holds condition_holds(struct policy_session *s, const struct rule *r, enum condition c,
                            struct finding *f)
 {
@@ -260,6 +280,8 @@ enum holds condition_holds(struct policy_session *s, const struct rule *r, enum 
         return on_list(s, r, f);
     case ON_RATE:
         return condition_rate(s, r, f);
+    case ON_HEADER:
+        return in_header(s, r, f);
     default:
         return in_lists(s, r, c, f);
     }

@@ -109,7 +109,7 @@ static void refuse(struct policy_session *s, const struct rule *r, struct findin
     int code = now ? 450 : 550;
     if (r->at == AT_CONNECT)
         code = now ? 421 : 554;                 /* RFC 5321 4.3.2 */
-    else if (r->at == AT_DATA || r->at == AT_END)
+    else if (r->at >= AT_DATA)
         code = now ? 451 : 554;
     bool own = (r->action.kind == ACTION_DEFER) == now;
     if (own && r->action.code)
@@ -213,6 +213,7 @@ void policy_session_reset(struct policy_session *s)
     s->fate = ACTION_ACCEPT;
     s->fate_rule = NULL;
     s->sender = s->recipient = NULL;
+    s->header = (struct slice){0};
 }
 
 void policy_session_free(struct policy_session *s)

@@ -37,6 +37,7 @@ struct policy_session {
     bool user;                   /* trusted or logged in */
     bool early;                  /* it spoke before it was greeted */
     const char *helo, *sender, *recipient;   /* NULL: not known yet */
+    struct slice header;         /* of the message, lines with CRLF; empty before AT_HEADER */
 
     struct resolver *resolver;
     struct reverse reverse;

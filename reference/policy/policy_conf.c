@@ -185,6 +185,12 @@ static void read_test(struct reading *r, struct rule *rule, enum condition c, co
     if (c == ON_RATE && !parse_rate(slice_str(text), &rule->rate))
         buf_printf(r->errors, "%s: rule %s: rate \"%s\" is none; write \"connections 30/1m\", "
                    "\"messages 100/1h\" or \"recipients 100/1h\"\n", r->path, rule->name, text);
+    struct buf why = {0};
+    if (c == ON_HEADER && !(t.header = header_pattern_new(text, &why)))
+        buf_printf(r->errors, "%s: rule %s: header \"%s\": %s\n", r->path, rule->name, text,
+                   buf_str(&why));
+    buf_free(&why);
+    r->p->headers |= c == ON_HEADER;
     rule->on[c].v = xreallocarray(rule->on[c].v, rule->on[c].n + 1, sizeof t);
     rule->on[c].v[rule->on[c].n++] = t;
 }
@@ -194,7 +200,8 @@ static void check_stage(struct reading *r, const struct rule *rule)
 {
     static const enum policy_stage known[CONDITIONS] = {
         [ON_HELO] = AT_HELO, [ON_HELO_CHECK] = AT_HELO, [ON_SENDER] = AT_MAIL,
-        [ON_RECIPIENT] = AT_RCPT, [ON_PAIR] = AT_RCPT, [ON_USER_LIST] = AT_RCPT};
+        [ON_RECIPIENT] = AT_RCPT, [ON_PAIR] = AT_RCPT, [ON_USER_LIST] = AT_RCPT,
+        [ON_HEADER] = AT_HEADER};
     enum policy_stage least = rule->greylist ? AT_RCPT : AT_CONNECT;
     const char *what = "greylist";
     for (int c = 0; c < CONDITIONS; c++)
@@ -212,7 +219,7 @@ static void check_stage(struct reading *r, const struct rule *rule)
     bool header = rule->action.kind == ACTION_TAG || rule->action.kind == ACTION_QUARANTINE;
     if (rule->at == AT_END && header)
         buf_printf(r->errors, "%s: rule %s: at the end the header has been written, too late to %s; "
-                   "write at = \"data\"\n", r->path, rule->name, action_name(rule->action.kind));
+                   "write at = \"header\"\n", r->path, rule->name, action_name(rule->action.kind));
     if (rule->action.kind == ACTION_QUARANTINE && !rule->action.text && !r->p->quarantine)
         buf_printf(r->errors, "%s: rule %s: quarantine has no address; write policy { quarantine "
                    "= \"spam@example.org\" }\n", r->path, rule->name);
@@ -277,6 +284,7 @@ void policy_conf_free(struct policy_conf *p)
             for (size_t j = 0; j < r->on[c].n; j++) {
                 free(r->on[c].v[j].text);
                 access_list_free(r->on[c].v[j].list);
+                header_pattern_free(r->on[c].v[j].header);
             }
             free(r->on[c].v);
         }

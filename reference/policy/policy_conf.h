@@ -4,11 +4,12 @@
 
 #include "reference/policy/access_remote.h"
 #include "reference/policy/action.h"
+#include "reference/policy/header_pattern.h"
 
 #include <confuse.h>
 
 /* When rules are asked. */
-enum policy_stage { AT_CONNECT, AT_HELO, AT_MAIL, AT_RCPT, AT_DATA, AT_END, POLICY_STAGES };
+enum policy_stage { AT_CONNECT, AT_HELO, AT_MAIL, AT_RCPT, AT_DATA, AT_HEADER, AT_END, POLICY_STAGES };
 const char *policy_stage_name(enum policy_stage s);
 
 /* Whom a rule is for. Users are the clients of relay-from and who has logged in. */
@@ -22,6 +23,7 @@ enum condition {
     ON_HELO_CHECK,       /* unqualified, literal, wrong-literal, ours, unknown, differs */
     ON_DNSBL,            /* names of dnsbl sections */
     ON_RATE,             /* "connections 30/1m" */
+    ON_HEADER,           /* "Subject: /pills/" */
     CONDITIONS
 };
 const char *condition_name(enum condition c);
@@ -31,6 +33,7 @@ struct test {
     bool negated;
     char *text;
     struct access_list *list;   /* of the first six; NULL: a word */
+    struct header_pattern *header;   /* of ON_HEADER */
 };
 
 struct rate_limit { char *what; int most; int64_t window_ms; };
@@ -75,6 +78,7 @@ struct policy_conf {
     char *grey_file;            /* SQLite */
     char *quarantine;           /* address */
     bool reverse;               /* look every stranger's name up, for Received and the results */
+    bool headers;               /* a rule looks at the header of messages */
     bool results;               /* write Authentication-Results (RFC 8601) */
 };
 

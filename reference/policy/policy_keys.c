@@ -4,7 +4,7 @@
 #include "base/conf.h"
 #include "base/timing.h"
 
-static const char *const stages[] = {"connect", "helo", "mail", "rcpt", "data", "end"};
+static const char *const stages[] = {"connect", "helo", "mail", "rcpt", "data", "header", "end"};
 
 const char *policy_stage_name(enum policy_stage s) { return stages[s]; }
 
@@ -22,6 +22,7 @@ static const struct { const char *name; const char *words[8]; } conditions[CONDI
                                       "differs"}},
     [ON_DNSBL] = {"dnsbl", {0}},
     [ON_RATE] = {"rate", {0}},
+    [ON_HEADER] = {"header", {0}},
 };
 
 const char *condition_name(enum condition c) { return conditions[c].name; }
@@ -40,7 +41,8 @@ cfg_opt_t rule_keys[] = {
     CFG_STR_LIST("recipient", "{}", CFGF_NONE), CFG_STR_LIST("pair", "{}", CFGF_NONE),
     CFG_STR_LIST("user-list", "{}", CFGF_NONE), CFG_STR_LIST("reverse", "{}", CFGF_NONE),
     CFG_STR_LIST("helo-check", "{}", CFGF_NONE), CFG_STR_LIST("dnsbl", "{}", CFGF_NONE),
-    CFG_STR_LIST("rate", "{}", CFGF_NONE), CFG_INT("dnsbl-score", 0, CFGF_NODEFAULT),
+    CFG_STR_LIST("rate", "{}", CFGF_NONE), CFG_STR_LIST("header", "{}", CFGF_NONE),
+    CFG_INT("dnsbl-score", 0, CFGF_NODEFAULT),
     CFG_BOOL("greylist", cfg_false, CFGF_NONE), CFG_BOOL("early-talker", cfg_false, CFGF_NONE),
     CFG_STR("verdict", "", CFGF_NONE), CFG_END(),
 };
@@ -86,7 +88,8 @@ static int check_words(cfg_t *cfg, cfg_opt_t *opt, const char *const *words)
 
 static int check_at(cfg_t *cfg, cfg_opt_t *opt)
 {
-    static const char *const words[] = {"connect", "helo", "mail", "rcpt", "data", "end", NULL};
+    static const char *const words[] = {"connect", "helo", "mail", "rcpt", "data", "header", "end",
+                                        NULL};
     return check_words(cfg, opt, words);
 }
 

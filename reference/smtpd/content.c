@@ -14,6 +14,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Of the header, for the operator's rules; of a copy of the message. */
+enum { RULES_HEADER_MAX = 256 * 1024, COPY_PORTION = 32 * 1024 };
+
 struct content {
     struct session *s;
     struct queue_writer *w;
@@ -21,6 +24,10 @@ struct content {
     struct header_scan header;
     bool in_header;
     bool dropping;             /* a field that is not taken over, and its folded lines */
+    struct buf fields;         /* the header as it came, for the operator's rules */
+    bool refused_by_rule;      /* at the header, with this verdict: told at the end */
+    struct verdict verdict;
+    bool redirected;           /* at the header: the envelope is another than the spool has */
     struct buf line;           /* the beginning of a header line whose end has not come yet */
     uint64_t size;             /* as RFC 1870 5 counts: without our own fields */
     uint64_t discarded;
@@ -58,6 +65,46 @@ static void add_missing_fields(struct content *in)
     buf_free(&fields);
 }
 
+/* Quarantine: one recipient instead of all, who is told whose mail it is. */
+static void redirect(struct session *s)
+{
+    struct policy_session *p = &s->policy;
+    struct buf field = {0};
+    for (size_t i = 0; i < s->envelope.rcpt_count; i++)
+        buf_printf(&field, "X-Quarantined: %s; for=<%s>\r\n", p->fate_rule,
+                   s->envelope.rcpt[i].address);
+    buf_add_slice(&p->fields, buf_slice(&field));
+    buf_free(&field);
+    envelope_drop_recipients(&s->envelope, 0);
+    envelope_add_recipient(&s->envelope, slice_str(p->quarantine));
+}
+
+/* The rules of the stage `header`. A reply has to wait for the end of the content (RFC 5321
+ * 4.1.1.4); what a rule adds stands at the end of the header. */
+static void ask_about_header(struct content *in)
+{
+    struct policy_session *p = &in->s->policy;
+    const struct policy *policy = in->s->ctx->policy;
+    size_t before = p->fields.len;
+    bool quarantined = p->fate == ACTION_QUARANTINE;
+    if (!policy)
+        return;
+    p->header = buf_slice(&in->fields);
+    in->refused_by_rule = !smtpd_policy_ask(in->s, AT_HEADER, NULL, &in->verdict);
+    in->redirected = !quarantined && p->fate == ACTION_QUARANTINE;
+    if (in->redirected)
+        redirect(in->s);
+    store(in, slice_sub(buf_slice(&p->fields), before, p->fields.len));
+}
+
+/* Keeps a line for those rules; of a header that is longer they see the beginning. */
+static void keep_for_rules(struct content *in, struct slice line)
+{
+    const struct policy *policy = in->s->ctx->policy;
+    if (policy && policy->conf->headers && in->fields.len + line.n <= RULES_HEADER_MAX)
+        buf_add_slice(&in->fields, line);
+}
+
 /* The header is text even where the body is not (RFC 3030 3, RFC 2045 2.8 speak of bodies only).
  * Text has been looked at octet by octet before it came here. */
 static void check_header_line(struct content *in, struct slice line)
@@ -92,14 +139,18 @@ static void header_line(struct content *in, struct slice line)
     if (kind != HEADER_FIELD) {
         in->in_header = false;
         add_missing_fields(in);
+        ask_about_header(in);
         if (kind == HEADER_BROKEN && config_is_submission(in->s->peer->service))
             store(in, SLICE("\r\n")); /* ends the header that we have begun */
     }
     bool folded = line.p[0] == ' ' || line.p[0] == '\t';
     if (kind != HEADER_FIELD || !folded)
         in->dropping = kind == HEADER_FIELD && is_forged_result(in, line);
-    if (!in->dropping)
-        store(in, line);
+    if (in->dropping)
+        return;
+    if (kind == HEADER_FIELD)
+        keep_for_rules(in, line);
+    store(in, line);
 }
 
 /* Passes header lines on one by one; what follows the header is left in *bytes. Lines end in CRLF,
@@ -129,7 +180,7 @@ static void header_bytes(struct content *in, struct slice *bytes)
 
 static bool is_hopeless(const struct content *in)
 {
-    return in->too_big || in->write_errno != 0 || content_has_fault(&in->faults);
+    return in->too_big || in->write_errno != 0 || in->refused_by_rule || content_has_fault(&in->faults);
 }
 
 void content_add(struct content *in, struct slice text, const struct content_faults *faults)
@@ -188,6 +239,8 @@ bool content_refused(struct content *in)
                      in->header.received);
     else if (in->write_errno != 0)
         refuse_for_errno(s, in->write_errno);
+    else if (in->refused_by_rule)
+        smtpd_policy_refuse(s, &in->verdict);
     else
         return false;
     return true;
@@ -230,6 +283,8 @@ static int take_its_way(struct content *in, enum filter_action action)
 static void content_free(struct content *in)
 {
     buf_free(&in->line);
+    buf_free(&in->fields);
+    in->s->policy.header = (struct slice){0};
     free(in);
 }
 
@@ -242,8 +297,33 @@ static void end_header(struct content *in)
         buf_add_str(&in->line, "\r\n");   /* RFC 3030 does without; a field's line has its end */
         header_line(in, buf_slice(&in->line));
     }
-    if (in->in_header)
+    if (in->in_header) {
         add_missing_fields(in);
+        ask_about_header(in);
+    }
+}
+
+/* The spool's file once more, with the envelope as it is now. False with errno. */
+static bool rewrite_envelope(struct content *in)
+{
+    const struct smtpd_spool *spool = in->s->ctx->spool;
+    struct queue_writer *next = spool->again(in->w, &in->s->envelope);
+    char *portion = xmalloc(COPY_PORTION);
+    ssize_t n = 0;
+    bool good = next != NULL;
+    for (int64_t at = 0; good && (n = spool->read(in->w, portion, COPY_PORTION, at)) > 0; at += n)
+        good = spool->write(next, portion, (size_t)n) == 0;
+    int why = errno;
+    free(portion);
+    good = good && n == 0;
+    if (good) {
+        spool->abandon(in->w);
+        in->w = next;
+    } else if (next) {
+        spool->abandon(next);
+    }
+    errno = why;
+    return good;
 }
 
 /* RFC 5321 4.2.5, 6.1: 250 says that the message is ours from now on, so it is durable first. */
@@ -252,6 +332,8 @@ void content_finish(struct content *in)
     const struct smtpd_spool *spool = in->s->ctx->spool;
     end_header(in);
     enum filter_action action = FILTER_REFUSE;
+    if (in->redirected && !is_hopeless(in) && !rewrite_envelope(in))
+        in->write_errno = errno;
     if (!content_refused(in) && smtpd_policy(in->s, AT_END, NULL))
         action = smtpd_filters_message(in->s, &in->w, in->stored, in->trace);
     if (action == FILTER_REFUSE) {
@@ -324,28 +406,13 @@ static struct queue_writer *open_spool(struct session *s)
     return s->ctx->spool->create(s->config, e);
 }
 
-/* Quarantine: one recipient instead of all, who is told whose mail it is. */
-static void redirect(struct session *s)
-{
-    struct policy_session *p = &s->policy;
-    if (p->fate != ACTION_QUARANTINE)
-        return;
-    struct buf field = {0};
-    for (size_t i = 0; i < s->envelope.rcpt_count; i++)
-        buf_printf(&field, "X-Quarantined: %s; for=<%s>\r\n", p->fate_rule,
-                   s->envelope.rcpt[i].address);
-    buf_add_slice(&p->fields, buf_slice(&field));
-    buf_free(&field);
-    envelope_drop_recipients(&s->envelope, 0);
-    envelope_add_recipient(&s->envelope, slice_str(p->quarantine));
-}
-
 struct content *content_begin(struct session *s)
 {
     if (!smtpd_policy(s, AT_DATA, NULL) ||
         !smtpd_filters_pass(s, MILTER_DATA, NULL, (struct slice){0}))
         return NULL;
-    redirect(s);
+    if (s->policy.fate == ACTION_QUARANTINE)
+        redirect(s);
     struct queue_writer *w = open_spool(s);
     if (w == NULL) {
         refuse_for_errno(s, errno);

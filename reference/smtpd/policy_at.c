@@ -25,19 +25,29 @@ void smtpd_greet_delay(struct session *s)
     s->policy.early = stream_wait(s->io, p->conf->greet_delay) == IO_OK;
 }
 
-bool smtpd_policy(struct session *s, enum policy_stage at, const char *recipient)
+bool smtpd_policy_ask(struct session *s, enum policy_stage at, const char *recipient,
+                      struct verdict *v)
 {
-    struct verdict v;
     if (!s->ctx->policy)
         return true;
     tell_facts(s, recipient);
-    if (policy_ask(&s->policy, at, &v))
+    return policy_ask(&s->policy, at, v);
+}
+
+void smtpd_policy_refuse(struct session *s, const struct verdict *v)
+{
+    if (v->code == 421)
+        smtpd_close_421(s, "4.7.0", v->rule, v->text);
+    else
+        smtpd_answer(s, v);
+}
+
+bool smtpd_policy(struct session *s, enum policy_stage at, const char *recipient)
+{
+    struct verdict v;
+    if (smtpd_policy_ask(s, at, recipient, &v))
         return true;
-    if (v.code == 421) {
-        smtpd_close_421(s, "4.7.0", v.rule, v.text);
-        return false;
-    }
-    s->refused_at_connect = at == AT_CONNECT;
-    smtpd_answer(s, &v);
+    s->refused_at_connect = at == AT_CONNECT && v.code != 421;
+    smtpd_policy_refuse(s, &v);
     return false;
 }

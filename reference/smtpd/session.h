@@ -108,6 +108,10 @@ void smtpd_capabilities_reply(struct session *s);
 /* Asks the operator's rules: policy_at.c. False: refused and answered. `recipient` as the envelope
  * will have it; NULL at other stages. */
 bool smtpd_policy(struct session *s, enum policy_stage at, const char *recipient);
+/* The two halves of it, for a stage that is answered later. */
+bool smtpd_policy_ask(struct session *s, enum policy_stage at, const char *recipient,
+                      struct verdict *v);
+void smtpd_policy_refuse(struct session *s, const struct verdict *v);
 /* Waits before the greeting where the configuration wants it: who speaks meanwhile is early. */
 void smtpd_greet_delay(struct session *s);
 

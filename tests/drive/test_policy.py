@@ -228,3 +228,76 @@ def test_early_talker(postroad):
     with server.connect() as s:
         s.sendall(b"EHLO x.test\r\n")
         assert s.makefile("rb").readline() == b"554 you spoke first\r\n"
+
+
+PILLS = (b"From: a@b.test\r\nX-Mailer: Bulk\r\n  3000\r\nSubject: =?utf-8?q?Cheap_p=C3=AFlls?=\r\n\r\n"
+         b"List-Id: of the body\r\n")
+
+
+def mail(server, text=PILLS):
+    with smtplib.SMTP("127.0.0.1", server.smtp_port, timeout=10) as s:
+        s.ehlo("client.magedu.test")
+        s.mail("jerry@magedu.test")
+        s.rcpt("tom@hehuan.test")
+        return s.data(text)[0]
+
+
+PATTERNS = {
+    "Subject: cheap p\u00eflls": True, "subject: CHEAP": True, "Subject: /^cheap\\\\b/": True,
+    "X-Mailer: bulk  3000": True, "*: /3000$/": True, "X-Mailer": True, "Subject: /^pills/": False,
+    "List-Id": False, "*: of the body": False, "!From": False, "!To": True,
+    "X-Mailer: /(((\\\\w| )+)+)+$!/": False,          # takes for ever, and is given up
+}
+
+
+def test_header_patterns(postroad):
+    rules = "".join(f'rule r{i} {{ at = "header"  header = {{"{p}"}}  verdict = "tag X-Rule: r{i}" }}\n'
+                    for i, p in enumerate(PATTERNS))
+    server = strangers(postroad, rules)
+    assert mail(server) == 250
+    held = {e["rule"] for e in server.events("policy.verdict", stage="header")}
+    assert held == {f"r{i}" for i, holds in enumerate(PATTERNS.values()) if holds}
+    assert [e["rule"] for e in server.events("policy.unsure")] == [f"r{len(PATTERNS) - 1}"]
+
+
+def test_header_verdicts(postroad):
+    server = strangers(postroad, """
+        policy { quarantine = "ann@hehuan.test" }
+        rule first  { at = "header"  header = {"Subject: /^(later|odd)/"}  verdict = "tag X-Why: $why" }
+        rule later  { at = "header"  header = {"Subject: later"}  verdict = "defer" }
+        rule odd    { at = "header"  header = {"Subject: odd"}  verdict = "quarantine" }
+        rule keep   { at = "header"  header = {"Subject: keep"}  verdict = "hold" }
+        rule drop   { at = "header"  header = {"Subject: drop"}  verdict = "discard" }
+        rule friend { at = "header"  header = {"Subject: friend"}  verdict = "accept" }
+        rule rest   { at = "header"  header = {"!Subject: plain"}  verdict = "reject" }""")
+
+    def subject(word, size=1):
+        return mail(server, f"Subject: {word}\r\n\r\n".encode() + b"Line of the body.\r\n" * size)
+    assert subject("later") == 451 and subject("rest") == 554
+    assert subject("keep") == 250 and subject("drop") == 250 and subject("friend") == 250
+    assert subject("plain") == 250 and subject("odd", 5000) == 250
+    server.wait_event("mda.delivered", user="tom", count=2)
+    server.wait_event("mda.delivered", user="ann")
+    kept = server.mailbox("ann")
+    assert b"X-Quarantined: odd; for=<tom@hehuan.test>" in kept and kept.count(b"Line of the body.") == 5000
+    assert b"Subject: odd\nX-Why: header Subject: odd\n" in kept
+    assert len(server.queued("hold")) == 1 and len(server.events("smtpd.discarded")) == 1
+    server.wait_event("mda.delivered", count=3)
+
+
+def test_header_rules_in_chunks(postroad):
+    """BDAT brings the header in pieces; the answer comes with the chunk that ends it."""
+    server = strangers(postroad, 'rule r { at = "header"  header = {"Subject: cheap"}  verdict = "reject" }')
+    with server.connect() as s, s.makefile("rb") as f:
+        def say(octets):
+            s.sendall(octets)
+            line = f.readline()
+            while line[3:4] == b"-":
+                line = f.readline()
+            return line[:3]
+        assert f.readline().startswith(b"220")
+        assert say(b"EHLO c.test\r\n") == b"250"
+        assert say(b"MAIL FROM:<a@magedu.test>\r\n") == say(b"RCPT TO:<tom@hehuan.test>\r\n") == b"250"
+        assert say(b"BDAT 12\r\nSubject: che") == b"250"
+        assert say(b"BDAT 6\r\nap\r\n\r\n") == b"554"
+    assert server.queued() == []

@@ -22,7 +22,8 @@ dnsbl) lists='  deny dnslists = bl.test
        message = listed by $dnslist_domain: $dnslist_text
   deny dnslists = dbl.test/$sender_address_domain
        condition = ${if def:sender_address_domain}' ;;
-policy) lists='  deny hosts = <; 198.51.100.64/26 ; 2001:db8:100:bad::/64
+policy) at_data='  deny condition = ${if match{$h_Subject:}{\N(?i)cheap pills\N}}'
+    lists='  deny hosts = <; 198.51.100.64/26 ; 2001:db8:100:bad::/64
   deny hosts = +ignore_unknown : *.dsl.example
   deny condition = ${if eqi{$sender_helo_name}{spammer.example}}
   deny senders = !friend@blocked.example : *@blocked.example : annoying@other.example
