@@ -188,6 +188,10 @@ def test_sqlite_pairs_and_user_lists(postroad, tmp_path):
     ('rate = {"often"}  verdict = "reject"', "connections 30/1m"),
     ('verdict = "quarantine"', "has no address"),
     ('at = "connect"  verdict = "tag X: y"', "there is no message"),
+    ('header = {"Subject: x"}  verdict = "reject"', 'write at = "header"'),
+    ('at = "header"  header = {"Subject: /(/"}  verdict = "reject"', "in the expression at 1"),
+    ('at = "header"  header = {"Sub ject: x"}  verdict = "reject"', 'write "Subject: cheap pills"'),
+    ('at = "header"  header = {"Subject:"}  verdict = "reject"', "nothing stands behind the colon"),
 ])
 def test_mistakes_are_named(postroad, rule, complaint):
     server = strangers(postroad, "")
@@ -246,7 +250,7 @@ PATTERNS = {
     "Subject: cheap p\u00eflls": True, "subject: CHEAP": True, "Subject: /^cheap\\\\b/": True,
     "X-Mailer: bulk  3000": True, "*: /3000$/": True, "X-Mailer": True, "Subject: /^pills/": False,
     "List-Id": False, "*: of the body": False, "!From": False, "!To": True,
-    "X-Mailer: /(((\\\\w| )+)+)+$!/": False,          # takes for ever, and is given up
+    "X-Mailer: /(((\\\\w| )+)+)+[!?]/": False,          # takes for ever, and is given up
 }
 
 
