@@ -76,7 +76,7 @@ void destinations_tidy(struct destinations *all, int64_t now_ms, int64_t remembe
     for (struct destination **at = &all->all; *at; ) {
         struct destination *d = *at;
         tidy_kept(d, now_ms, old);
-        if (d->first || d->running || d->listed || d->kept
+        if (destination_waiting(d) != PRIORITIES || d->running || destination_listed(d) || d->kept
             || (d->down && d->dead_until_ms + remember_ms > now_ms)) {
             at = &d->next;
             continue;
@@ -86,47 +86,81 @@ void destinations_tidy(struct destinations *all, int64_t now_ms, int64_t remembe
     }
 }
 
+bool destination_listed(const struct destination *d)
+{
+    for (int p = 0; p < PRIORITIES; p++)
+        if (d->listed[p])
+            return true;
+    return false;
+}
+
+enum priority destination_waiting(const struct destination *d)
+{
+    int p = 0;
+    while (p < PRIORITIES && !d->jobs[p].first)
+        p++;
+    return (enum priority)p;
+}
+
 void ready_add(struct ready *r, struct destination *d)
 {
-    d->listed = true;
-    d->next_ready = NULL;
-    if (r->last)
-        r->last->next_ready = d;
+    enum priority p = destination_waiting(d);
+    if (p == PRIORITIES || d->listed[p])
+        return;
+    d->listed[p] = true;
+    d->next_ready[p] = NULL;
+    if (r->turn[p].last)
+        r->turn[p].last->next_ready[p] = d;
     else
-        r->first = d;
-    r->last = d;
+        r->turn[p].first = d;
+    r->turn[p].last = d;
+}
+
+bool ready_any(const struct ready *r)
+{
+    for (int p = 0; p < PRIORITIES; p++)
+        if (r->turn[p].first)
+            return true;
+    return false;
 }
 
 struct destination *ready_pop(struct ready *r)
 {
-    struct destination *d = r->first;
-    if (!d)
-        return NULL;
-    r->first = d->next_ready;
-    if (!r->first)
-        r->last = NULL;
-    d->listed = false;
-    return d;
+    bool lowest = ++r->turns % PRIORITY_TURNS == 0;
+    for (int i = 0; i < PRIORITIES; i++) {
+        int p = lowest ? PRIORITIES - 1 - i : i;
+        struct destination *d = r->turn[p].first;
+        if (!d)
+            continue;
+        r->turn[p].first = d->next_ready[p];
+        if (!r->turn[p].first)
+            r->turn[p].last = NULL;
+        d->listed[p] = false;
+        return d;
+    }
+    return NULL;
 }
 
 void destination_add_job(struct destination *d, struct job *j)
 {
+    enum priority p = j->message->priority;
     j->next = NULL;
-    if (d->last)
-        d->last->next = j;
+    if (d->jobs[p].last)
+        d->jobs[p].last->next = j;
     else
-        d->first = j;
-    d->last = j;
+        d->jobs[p].first = j;
+    d->jobs[p].last = j;
 }
 
 struct job *destination_pop_job(struct destination *d)
 {
-    struct job *j = d->first;
-    if (!j)
+    enum priority p = destination_waiting(d);
+    if (p == PRIORITIES)
         return NULL;
-    d->first = j->next;
-    if (!d->first)
-        d->last = NULL;
+    struct job *j = d->jobs[p].first;
+    d->jobs[p].first = j->next;
+    if (!d->jobs[p].first)
+        d->jobs[p].last = NULL;
     j->next = NULL;
     return j;
 }

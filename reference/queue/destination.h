@@ -11,18 +11,21 @@ struct kept {                    /* a connection without work */
 
 struct destination {
     char *name;
-    struct job *first, *last;    /* waiting */
+    struct { struct job *first, *last; } jobs[PRIORITIES]; /* waiting */
     int running;
-    bool listed;                 /* stands in a ready list */
+    bool listed[PRIORITIES];     /* stands in a ready list for its jobs of this priority */
     bool down;                   /* nobody could be spoken to in the last attempt */
     int64_t dead_until_ms;       /* mono_ms */
     char *why;                   /* it is dead */
     struct kept *kept;           /* the last used one first */
-    struct destination *next_ready, *next;
+    struct destination *next_ready[PRIORITIES], *next;
 };
 
+#define PRIORITY_TURNS 8         /* so that nobody waits for ever behind urgent mail */
+
 struct ready {                   /* destinations that take turns */
-    struct destination *first, *last;
+    struct { struct destination *first, *last; } turn[PRIORITIES];
+    unsigned turns;
 };
 
 struct destinations {
@@ -44,10 +47,15 @@ void destinations_tidy(struct destinations *all, int64_t now_ms, int64_t remembe
 /* All of them, with everything. */
 void destinations_free(struct destinations *all);
 
+/* At the end of the turn of the most urgent job that it has; it may stand in several. */
 void ready_add(struct ready *r, struct destination *d);
 struct destination *ready_pop(struct ready *r);    /* NULL when empty */
+bool ready_any(const struct ready *r);
 
 void destination_add_job(struct destination *d, struct job *j);
-struct job *destination_pop_job(struct destination *d);
+struct job *destination_pop_job(struct destination *d);    /* the most urgent; NULL: there is none */
+/* The priority of that one; PRIORITIES: none waits. */
+enum priority destination_waiting(const struct destination *d);
+bool destination_listed(const struct destination *d);
 
 #endif

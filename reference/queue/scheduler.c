@@ -108,7 +108,7 @@ static struct ready *list_of(struct scheduler *s, const struct destination *d)
 
 static void list_if_ready(struct scheduler *s, struct destination *d)
 {
-    if (d->first && !d->listed && d->running < limit_of(s, d))
+    if (d->running < limit_of(s, d))
         ready_add(list_of(s, d), d);
 }
 
@@ -146,13 +146,13 @@ static bool can_intake(const struct scheduler *s)
 
 static bool can_relay(const struct scheduler *s, const struct ready *list)
 {
-    return list->first && s->remotes < s->c->deliveries
+    return ready_any(list) && s->remotes < s->c->deliveries
         && (list != &s->troubled || s->troubles < troubled_limit(s));
 }
 
 static bool anything_to_do(const struct scheduler *s)
 {
-    return can_intake(s) || s->local.first || can_relay(s, &s->remote)
+    return can_intake(s) || ready_any(&s->local) || can_relay(s, &s->remote)
         || can_relay(s, &s->troubled) || s->old;
 }
 
@@ -208,6 +208,7 @@ static struct message *add(struct scheduler *s, const char *id)
 {
     struct message *m = xcalloc(1, sizeof *m);
     snprintf(m->id, sizeof m->id, "%s", id);
+    m->priority = PRIORITY_NORMAL;
     if (!tsearch(m, &s->messages, by_id))
         die(70, "out of memory for messages");
     s->message_count++;
@@ -343,7 +344,7 @@ struct job *scheduler_dispatch(struct scheduler *s, struct message *m, struct jo
         j->message = m;
         j->destination = d;
         m->jobs++;
-        bool free_now = !d->first && d->running < limit_of(s, d) && !d->down
+        bool free_now = destination_waiting(d) == PRIORITIES && d->running < limit_of(s, d) && !d->down
                      && (destination_is_local(d) || s->remotes < s->c->deliveries);
         if (!mine && free_now && !s->stopping) {
             begin_job(s, d, j);

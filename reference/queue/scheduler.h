@@ -5,10 +5,12 @@
  * recipients up, and makes jobs, one a destination. Jobs wait in their destination's own queue.
  * Destinations take turns, each with a bounded number of jobs at once; those that could not be
  * reached last time share at most half of all deliveries and get one at a time. So no destination
- * delays another, however dead or busy it is. */
+ * delays another, however dead or busy it is. Urgent messages go before others and bulk after them, at
+ * each destination and between destinations; but one turn in PRIORITY_TURNS is the lowest's. */
 #ifndef REFERENCE_SCHEDULER_H
 #define REFERENCE_SCHEDULER_H
 
+#include "reference/message/priority.h"
 #include "reference/queue/queue.h"
 #include "reference/relay/client.h"
 
@@ -20,6 +22,7 @@ struct message {                 /* one id; belongs to whoever has its task */
     bool in_deferred;            /* the folder: deferred/ or active/ */
     bool in_work;
     bool forced;                 /* the operator wants it tried now, dead hosts or not */
+    enum priority priority;      /* set when it is taken in */
     int64_t due_us;              /* when not in work: the next try, wall-clock */
     int jobs;                    /* of this round, not yet over */
     size_t deferred, failed;     /* recipients, of this round; failed: of earlier ones too */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define PRIORITY_LOOK 8192       /* octets of the message, in which its header is as a rule */
 #define TROUBLE_WAIT_US 1000000  /* after an error of the system, such as too many open files */
 
 void opened_close(struct opened *o)
@@ -111,6 +112,17 @@ static void on_job(struct worker *w, struct job *j)
     opened_close(&o);
 }
 
+/* What the header says (message/priority.h). "Urgent" is for those whose mail we relay: RFC 3848's A. */
+static enum priority read_priority(const struct opened *o)
+{
+    char text[PRIORITY_LOOK];
+    size_t protocol = strlen(o->e.protocol ? o->e.protocol : "");
+    ssize_t n = pread(o->fd, text, sizeof text, o->e.message_offset);
+    enum priority p = priority_of(slice_of(text, n > 0 ? (size_t)n : 0));
+    bool ours = protocol > 0 && (o->e.protocol[protocol - 1] == 'A' || strcmp(o->e.protocol, "local") == 0);
+    return p == PRIORITY_URGENT && !ours ? PRIORITY_NORMAL : p;
+}
+
 static void on_intake(struct worker *w, struct message *m)
 {
     struct opened o = {.fd = -1};
@@ -129,6 +141,7 @@ static void on_intake(struct worker *w, struct message *m)
         on_unreadable(w, m, error, why);
         return;
     }
+    m->priority = read_priority(&o);
     struct job *jobs = intake_jobs(w, m, &o);
     struct job *mine = scheduler_dispatch(w->s, m, jobs);
     if (mine)

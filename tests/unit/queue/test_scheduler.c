@@ -13,6 +13,7 @@ static struct config config = {.deliveries = 4, .deliveries_per_destination = 2,
                                .retry_min = 60000, .retry_max = 100000};
 static struct scheduler *s;
 static int spawned;
+static enum priority priority = PRIORITY_NORMAL;   /* of what take_in finds */
 
 static bool count_spawn(void *arg)
 {
@@ -46,6 +47,7 @@ static struct job *take_in(const char *id, const char *const *names)
         *last = new_job(*names);
         last = &(*last)->next;
     }
+    t.message->priority = priority;
     return scheduler_dispatch(s, t.message, jobs);
 }
 
@@ -217,6 +219,45 @@ Test(scheduler, a_later_time_counts_and_the_stale_one_does_not)
     int before = spawned;
     cr_expect_gt(scheduler_tick(s), 3500000000);
     cr_expect_eq(spawned, before);
+}
+
+Test(scheduler, urgent_first_bulk_last_and_nobody_waits_for_ever)
+{
+    static const char *const busy[] = {"a.test", "b.test", "c.test", "d.test"};
+    struct job *running[4];
+    char id[16], name[32];
+    for (int i = 0; i < 4; i++) {
+        snprintf(id, sizeof id, "r%d", i);
+        cr_assert(running[i] = take_in(id, (const char *const[]){busy[i], NULL}));
+    }
+    /* All deliveries are taken: a newsletter to many hosts waits, then others come. */
+    priority = PRIORITY_BULK;
+    for (int i = 0; i < 12; i++) {
+        snprintf(id, sizeof id, "l%d", i);
+        snprintf(name, sizeof name, "list%d.test", i);
+        cr_assert_null(take_in(id, (const char *const[]){name, NULL}));
+    }
+    priority = PRIORITY_NORMAL;
+    cr_assert_null(take_in("n1", (const char *const[]){"list3.test", NULL}));
+    priority = PRIORITY_URGENT;
+    for (int i = 0; i < 9; i++) {
+        snprintf(id, sizeof id, "u%d", i);
+        cr_assert_null(take_in(id, (const char *const[]){"list4.test", NULL}));
+    }
+    priority = PRIORITY_NORMAL;
+    char order[32] = "";
+    over(running[0], SITE_UP);
+    for (int i = 0; i < 22; i++) {
+        struct job *j = next_job();
+        strncat(order, (char[]){j->message->id[0], 0}, 1);
+        over(j, SITE_UP);
+    }
+    cr_expect_eq(strspn(order, "u"), 7, "%s: the eighth turn is another's", order);
+    cr_expect_lt(strchr(order, 'n') - order, 12, "%s", order);
+    cr_expect_str_eq(order + 14, "llllllll", "%s", order);
+    for (int i = 1; i < 4; i++)
+        over(running[i], SITE_UP);
+    cr_expect_eq(scheduler_count(s), 0);
 }
 
 Test(scheduler, the_last_job_has_the_message)
