@@ -5,6 +5,8 @@ chown vmail:vmail "$STATE/mail"
 accounts | while IFS=: read -r user password; do
     echo "$user:{PLAIN}$password::::::"
 done >"$STATE/users"
+index=
+if [ "$PROFILE" = no-index ]; then index=:INDEX=MEMORY; fi
 cat >"$STATE/dovecot.conf" <<EOF
 base_dir = $STATE/run
 state_dir = $STATE/run
@@ -16,7 +18,7 @@ disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5
 auth_username_format = %Ln
 log_path = $STATE/dovecot.log
-mail_location = maildir:$STATE/mail/%n
+mail_location = maildir:$STATE/mail/%n$index
 mail_uid = vmail
 mail_gid = vmail
 first_valid_uid = 7103
