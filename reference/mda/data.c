@@ -44,37 +44,34 @@ static void deliver_by_program(struct session *s, const struct to *to, struct in
     stream_flush(s->io);
 }
 
-/* RFC 5321 4.2.2, RFC 3463 3.3: a message that will never fit is refused for good. */
-static bool over_quota(struct session *s, const struct to *to, const struct incoming *message)
+static void refuse(struct session *s, const struct to *to, const struct incoming *message, int error)
 {
-    struct store_quota q = {0};
-    const struct account *a = &to->account;
-    if (a->quota <= 0 || to->what != TO_MAILBOX)
-        return false;
-    struct store_account *box =
-        store_account_get(s->config, a->user, a->home, a->uid, a->gid);
-    bool known = box && store_account_quota(box, &q) == 0;
-    store_account_put(box);
-    if (!known || q.octets + message->octets <= (uint64_t)a->quota)
-        return false;
-    if (message->octets > (uint64_t)a->quota)
-        mda_reply(s, "552 5.2.2 <%s> the message is larger than the whole mailbox may be", to->address);
-    else
-        mda_reply(s, "452 4.2.2 <%s> the mailbox is full", to->address);
-    event("mda.failed", EV_INT("session", s->number), EV_STR("user", a->user),
-          EV_STR("to", to->address), EV_STR("reply", "over quota"));
+    const char *text = failure_text(error);
+    event("mda.failed", EV_INT("session", s->number),
+          EV_STR("id", message->id[0] ? message->id : NULL), EV_STR("user", to->account.user),
+          EV_STR("to", to->address), EV_STR("reply", text), EV_STR("error", strerror(error)));
+    mda_reply(s, "%s", text);
     stream_flush(s->io);
-    return true;
+}
+
+/* mda_deliver looks for room itself; a program knows nothing of the account's limit. */
+static bool program_has_room(struct session *s, const struct to *to, const struct incoming *message)
+{
+    const struct account *a = &to->account;
+    return to->what != TO_MAILBOX || a->quota <= 0 ||
+           store_quota_room(s->config, a->user, a->home, a->uid, a->gid, (uint64_t)a->quota,
+                            message->octets) == 0;
 }
 
 static void deliver_to(struct session *s, const struct to *to, struct incoming *message)
 {
     struct buf path = {0};
     const char *id = message->id[0] ? message->id : NULL;
-    if (over_quota(s, to, message))
-        return;
     if (to->what != TO_MAILBOX || s->config->mailbox_program) {
-        deliver_by_program(s, to, message);
+        if (program_has_room(s, to, message))
+            deliver_by_program(s, to, message);
+        else
+            refuse(s, to, message, errno);
         return;
     }
     if (s->ctx->deliver(s->config, &to->account, s->sender, message, &path) == 0) {
@@ -85,11 +82,7 @@ static void deliver_to(struct session *s, const struct to *to, struct incoming *
         s->errors = 0;
         mda_reply(s, "250 2.0.0 <%s> delivered", to->address);
     } else {
-        const char *text = failure_text(errno);
-        event("mda.failed", EV_INT("session", s->number), EV_STR("id", id),
-              EV_STR("user", to->account.user), EV_STR("to", to->address), EV_STR("reply", text),
-              EV_STR("error", strerror(errno)));
-        mda_reply(s, "%s", text);
+        refuse(s, to, message, errno);
     }
     buf_free(&path);
     /* RFC 2033 5: each reply as soon as it is known. */

@@ -68,6 +68,32 @@ def test_mail_and_log_in_of_a_virtual_user(server):
         assert c.verify("jerry@magedu.test")[0] == 252
 
 
+def test_a_full_account(server):
+    """RFC 5321 4.5.3.1.10, RFC 3463 3.3: 452 4.2.2 is tried again, and there is room when something went; 552 5.2.2
+    goes back to the sender at once."""
+    s = server(format="maildir")
+    s.ctl("domain", "add", "small.test")
+    s.ctl("user", "--quota", "4K", "add", "ann@small.test", input=b"ann-pw\n")
+    text = MESSAGE + "0123456789.123456789.123456789.123456789.12345\r\n" * 30
+    for _ in range(2):
+        with s.smtp() as c:
+            c.sendmail("tom@hehuan.test", ["ann@small.test"], text)
+    s.wait_event("mda.delivered", user="ann@small.test", count=2)
+    with s.smtp() as c:
+        c.sendmail("tom@hehuan.test", ["ann@small.test"], text)
+    failed = s.wait_event("queue.deferred", to="ann@small.test")
+    assert failed["status"] == "4.2.2" and failed["reply"].startswith("452")
+    with s.smtp() as c:
+        c.sendmail("tom@hehuan.test", ["ann@small.test"], text * 3)
+    failed = s.wait_event("queue.failed", to="ann@small.test")
+    assert failed["status"] == "5.2.2" and failed["reply"].startswith("552")
+    s.wait_event("mda.delivered", user="tom")
+    c = pop3(s, "ann@small.test", "ann-pw")
+    c.dele(1)
+    c.quit()
+    s.wait_event("mda.delivered", user="ann@small.test", count=3, timeout=30)
+
+
 def test_what_changes_counts_at_once(server):
     s = server()
     s.ctl("domain", "add", "new.test")
