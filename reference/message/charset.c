@@ -84,6 +84,30 @@ bool charset_known(struct slice name)
     return c != NULL;
 }
 
+/* iconv knows characters beyond U+10FFFF (UCS-4, and UTF-8 by a name that only iconv takes for it), which
+ * UTF-8 has not (RFC 3629 3): each is replaced. */
+static void replace_beyond(struct buf *out, size_t from)
+{
+    if (utf8_valid(slice_of(out->data + from, out->len - from)))
+        return;
+    char *copy = slice_dup(slice_of(out->data + from, out->len - from));
+    size_t n = out->len - from;
+    out->len = from;
+    for (size_t i = 0; i < n;) {
+        size_t length = utf8_length(copy + i, n - i);
+        if (length > 0 && length != UTF8_CUT) {
+            buf_add(out, copy + i, length);
+            i += length;
+            continue;
+        }
+        buf_add_utf8(out, UTF8_REPLACEMENT);
+        do
+            i++;
+        while (i < n && ((unsigned char)copy[i] & 0xc0) == 0x80);
+    }
+    free(copy);
+}
+
 /* Converts what can be converted; how many octets of s were taken. */
 static size_t convert(struct charset *c, struct buf *out, struct slice s, bool last)
 {
@@ -96,11 +120,14 @@ static size_t convert(struct charset *c, struct buf *out, struct slice s, bool l
         char *to = out->data + out->len;
         size_t room = out->cap - out->len - 1;
         size_t result = iconv(c->converter, &from, &left, &to, &room);
+        size_t before = out->len;
         out->len = (size_t)(to - out->data);
         out->data[out->len] = 0;
-        if (result != (size_t)-1 || (errno == EINVAL && !last))
+        int error = errno;
+        replace_beyond(out, before);
+        if (result != (size_t)-1 || (error == EINVAL && !last))
             break;
-        if (errno == E2BIG)
+        if (error == E2BIG)
             continue;
         buf_add_utf8(out, UTF8_REPLACEMENT);         /* no character here: step over one octet */
         from++;

@@ -3,6 +3,7 @@
 #include "base/event.h"
 #include "base/mem.h"
 #include "reference/pop3d/session.h"
+#include "reference/store/account.h"
 #include "reference/tls/tls.h"
 
 #include <errno.h>
@@ -29,6 +30,19 @@ void pop3_user(struct session *s, struct slice argument)
     pop3_reply(s, "+OK send PASS");
 }
 
+/* Unique-ids are those of IMAP. Without them the rest works: a user whose disk is full must be able to
+ * delete. */
+static void find_numbers(struct session *s)
+{
+    const struct account *a = &s->account;
+    struct store_account *all = store_account_get(s->config, a->user, a->home, a->uid, a->gid);
+    s->numbered = all && mailbox_number(s->mailbox, all) == 0;
+    if (!s->numbered)
+        event("pop3d.no-index", EV_INT("session", s->number), EV_STR("user", a->user),
+              EV_STR("error", strerror(errno)));
+    store_account_put(all);
+}
+
 /* Opens the maildrop of s->account, with the lock. The state is TRANSACTION after that. */
 static void enter_transaction(struct session *s)
 {
@@ -40,6 +54,7 @@ static void enter_transaction(struct session *s)
     /* RFC 1939 4: the exclusive-access lock is had before the answer. */
     s->mailbox = mailbox_open(&s->place, true);
     if (s->mailbox) {
+        find_numbers(s);
         size_t n = mailbox_count(s->mailbox);
         s->deleted = xcalloc(n + 1, sizeof *s->deleted);
         s->state = TRANSACTION;

@@ -26,6 +26,7 @@ struct session {
 
     struct mailbox_place place;
     struct mailbox *mailbox;       /* in TRANSACTION, locked for us */
+    bool numbered;                 /* its messages have unique-ids */
     bool *deleted;                 /* of each message */
 
     int errors;                    /* bad commands */

@@ -50,7 +50,7 @@ static void scan_line(struct session *s, const char *before, size_t i, bool uid)
 {
     struct message_info m = mailbox_message(s->mailbox, i);
     if (uid)
-        stream_printf(s->io, "%s%zu %s\r\n", before, i + 1, m.uid);
+        stream_printf(s->io, "%s%zu %s\r\n", before, i + 1, m.unique_id);
     else
         stream_printf(s->io, "%s%zu %lld\r\n", before, i + 1, (long long)m.size);
 }
@@ -80,7 +80,10 @@ void pop3_list(struct session *s, struct slice argument)
 
 void pop3_uidl(struct session *s, struct slice argument)
 {
-    list(s, argument, true);
+    if (s->numbered)
+        list(s, argument, true);
+    else
+        pop3_reply(s, "-ERR [SYS/TEMP] the index cannot be read or written now");
 }
 
 /* --- RETR, TOP -------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 struct message {
     int64_t size;
     char *uid;
+    uint32_t number;               /* its UID in IMAP (numbers.c); 0: not known */
     /* mbox: the From_ line is at start, the text is [text, text_end), the next message at next. */
     int64_t start, text, text_end, next;
     int64_t date;                  /* of the From_ line; -1: none that can be read */
@@ -30,6 +31,7 @@ struct mailbox {
     int session_fd;                /* holds the session lock; -1: none */
     struct message *v;
     size_t n, cap;
+    uint32_t numbered;             /* the UIDVALIDITY of the messages' numbers; 0: they have none */
     struct stat seen;              /* mbox: the file when it was listed */
     int folders[2];                /* Maildir: new/ and cur/; -1: not there */
 };
@@ -68,6 +70,7 @@ struct mailbox_format_ops {
 extern const struct mailbox_format_ops mbox_format, maildir_format;
 
 struct message *mailbox_new_message(struct mailbox *m); /* zeroed, at the end of v */
+void message_clear(struct message *m);                  /* frees what it owns */
 void mailbox_clear(struct mailbox *m);                  /* frees v */
 /* Octets that a piece has on the wire, its CRLF included. */
 int64_t piece_wire_size(const struct line_piece *p);

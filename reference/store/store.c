@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -162,13 +163,17 @@ struct mailbox *mailbox_open(const struct mailbox_place *place, bool exclusive)
     return m;
 }
 
+void message_clear(struct message *m)
+{
+    free(m->uid);
+    free(m->file);
+    free(m->keywords);
+}
+
 void mailbox_clear(struct mailbox *m)
 {
-    for (size_t i = 0; i < m->n; i++) {
-        free(m->v[i].uid);
-        free(m->v[i].file);
-        free(m->v[i].keywords);
-    }
+    for (size_t i = 0; i < m->n; i++)
+        message_clear(&m->v[i]);
     free(m->v);
     m->v = NULL;
     m->n = m->cap = 0;
@@ -192,7 +197,10 @@ size_t mailbox_count(const struct mailbox *m)
 
 struct message_info mailbox_message(const struct mailbox *m, size_t i)
 {
-    return (struct message_info){.size = m->v[i].size, .uid = m->v[i].uid};
+    struct message_info info = {.size = m->v[i].size, .uid = m->v[i].uid};
+    if (m->numbered > 0)
+        snprintf(info.unique_id, sizeof info.unique_id, "%08x%08x", m->v[i].number, m->numbered);
+    return info;
 }
 
 struct message *mailbox_new_message(struct mailbox *m)

@@ -3,8 +3,8 @@
  * Messages are stored with LF line ends, as every Unix mail program expects, and given with their
  * lines as on the wire: sizes count CRLF. A stored CRLF (another program's) counts as one line end.
  *
- * Every message has an identifier that stays the same in every later session and is never that of
- * another message of the mailbox. A mailbox that does not exist is an empty one; it is made at the
+ * Every message has a name that stays the same in every later session, and with an account
+ * (mailbox_number) the number that IMAP knows it by. A mailbox that does not exist is an empty one; it is made at the
  * first delivery.
  *
  * Functions that fail return -1 or NULL with errno. To be told apart: EAGAIN, somebody else holds
@@ -52,7 +52,9 @@ struct mailbox;
 
 struct message_info {
     int64_t size;                  /* octets as sent, CRLF line ends */
-    const char *uid;               /* 1..STORE_UID_MAX octets 0x21-0x7e; owned by the mailbox */
+    const char *uid;               /* its name: 1..STORE_UID_MAX octets 0x21-0x7e; owned by the mailbox */
+    char unique_id[17];            /* UID and UIDVALIDITY of IMAP, 8 hexadecimal digits each, as Dovecot
+                                      writes them in POP3; "" before mailbox_number */
 };
 
 /* Opens the mailbox and lists its messages, oldest first. The list does not change afterwards:
@@ -61,6 +63,11 @@ struct message_info {
  * out. `place` is borrowed and must outlive the mailbox. */
 struct mailbox *mailbox_open(const struct mailbox_place *place, bool exclusive);
 void mailbox_close(struct mailbox *m);                  /* NULL is fine */
+/* Gives each message the UID that it has in IMAP (RFC 9051 2.3.1.1), new ones a new one: they keep it
+ * as long as the user's index lives. A message that was removed since mailbox_open leaves the list. -1
+ * with errno (account.h): the index cannot be used; the list stays as it is, without unique-ids. */
+struct store_account;
+int mailbox_number(struct mailbox *m, struct store_account *a);
 size_t mailbox_count(const struct mailbox *m);
 struct message_info mailbox_message(const struct mailbox *m, size_t i);   /* i < count */
 

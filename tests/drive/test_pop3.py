@@ -105,7 +105,68 @@ def test_unique_ids_stay(server):
     client.quit()
     deliver(server, b"Subject: new\r\n\r\n")
     after = uids()
+    assert all(re.fullmatch(rb"[0-9a-f]{16}", u) for u in after)
     assert after[:3] == [before[0], before[2], before[3]] and after[3] not in before
+
+
+def test_unique_ids_are_those_of_imap(server):
+    """UID and UIDVALIDITY, in whatever order sessions of both come and whatever they do."""
+    def pop3_ids():
+        client = login(server)
+        got = [line.split()[1].decode() for line in client.uidl()[1]]
+        client.quit()
+        return got
+
+    def imap_ids():
+        client = server.imap()
+        client.login("tom", "tom-pw")
+        client.select("INBOX", readonly=True)
+        validity = int(client.response("UIDVALIDITY")[1][0])
+        uids = client.uid("SEARCH", "ALL")[1][0].split()
+        client.logout()
+        return [f"{int(uid):08x}{validity:08x}" for uid in uids]
+    deliver(server, TEXTS[1])                        # one that is like another but for its dates
+    first = pop3_ids()
+    assert len(first) == 5 and imap_ids() == first
+    deliver(server, b"Subject: new\r\n\r\n")
+    second = imap_ids()
+    assert second[:5] == first and pop3_ids() == second
+    client = server.imap()
+    client.login("tom", "tom-pw")
+    client.select()
+    client.store("1:3", "+FLAGS", "(\\Seen \\Flagged word)")
+    client.store("2", "+FLAGS", "(\\Deleted)")
+    assert pop3_ids() == second
+    client.expunge()
+    client.append("INBOX", None, None, b"Subject: put here\r\n\r\n")
+    client.logout()
+    third = imap_ids()
+    assert third[:5] == second[:1] + second[2:] and len(third) == 6 and pop3_ids() == third
+    client = login(server)
+    client.dele(1)
+    client.quit()
+    assert imap_ids() == third[1:] == pop3_ids()
+    server.stop()
+    server.start()
+    assert pop3_ids() == third[1:]
+
+
+def test_without_an_index(server):
+    """What cannot be numbered has no unique-id; all else works, so that a full disk can be emptied."""
+    index = server.mail / ".tom.index"
+    index.mkdir()
+    client = login(server)
+    assert client.stat()[0] == 4
+    with pytest.raises(poplib.error_proto, match=r"SYS/TEMP"):
+        client.uidl()
+    assert client.retr(1)[1]
+    client.dele(1)
+    client.quit()
+    assert server.events("pop3d.no-index", user="tom")
+    index.rmdir()
+    client = login(server)
+    assert len(client.uidl()[1]) == 3
+    client.quit()
 
 
 def test_wrong_user_and_wrong_password_look_alike(postroad):

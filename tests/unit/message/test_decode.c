@@ -76,6 +76,8 @@ Test(decode, charsets)
         {"utf-7", "+AOQ-", "\xc3\xa4"},
         {"koi8-r", "\xd0", "\xd0\xbf"},
         {"euc-jp", "\xc6", "\xef\xbf\xbd"},                      /* cut at the end */
+        {"ut+f-8", "a\xc3\xa4\xf4\x90\x80\x80z", "a\xc3\xa4\xef\xbf\xbdz"},    /* beyond U+10FFFF */
+        {"ucs-4", "\x7f\xff\xff\xff", "\xef\xbf\xbd"},
     };
     EACH(rows) {
         struct slice in = slice_str(rows[i].in);
