@@ -61,7 +61,7 @@ service anvil {
   }
 }
 EOF
-if [ "$PROFILE" = tls ]; then
+if [ "$PROFILE" = tls ] || [ "$PROFILE" = file ]; then
     . "$WORLD/certificates.sh"
     cat >>"$STATE/dovecot.conf" <<EOF
 ssl = yes
@@ -71,4 +71,5 @@ disable_plaintext_auth = yes
 auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
 EOF
 fi
+if [ "$PROFILE" = file ]; then . "$FOLDER/file.sh"; fi
 if [ -f "$FOLDER/$PROFILE.conf" ]; then cat "$FOLDER/$PROFILE.conf" >>"$STATE/dovecot.conf"; fi

@@ -19,6 +19,9 @@ grep -v '^#' "$WORLD/aliases" | while IFS=: read -r name targets; do
         echo
     done
 done >"$STATE/etc/virtual"
+if [ "$PROFILE" = file ]; then
+    echo everybody@magedu.test jerry@magedu.test, ann@magedu.test >>"$STATE/etc/virtual"
+fi
 
 cat >"$STATE/etc/main.cf" <<EOF
 compatibility_level = 3.6
@@ -71,7 +74,7 @@ fi
 if [ "$PROFILE" = transports ]; then . "$FOLDER/transports.sh"; fi
 relay_tls=may; [ "$PROFILE" != tls-demanded ] || relay_tls=encrypt
 [ "$PROFILE" != smart-host-tls ] || relay_tls=secure
-case $PROFILE in tls|tls-demanded|smart-host-tls)
+case $PROFILE in tls|file|tls-demanded|smart-host-tls)
     . "$WORLD/certificates.sh"
     cat >>"$STATE/etc/main.cf" <<EOF
 smtpd_tls_chain_files = $CERTIFICATES/mx.key, $CERTIFICATES/mx.pem
