@@ -37,6 +37,8 @@ struct pool {
     pthread_cond_t work, ended;
     struct request *first, *last;
     int waiting, workers, idle, threads;
+    pthread_t *started;              /* all that were, also those that have ended */
+    int started_count;
     bool stopping, orphan;           /* orphan: the last thread frees the pool */
     int failures;                    /* since it last answered */
     int64_t pause_until_ms;
@@ -149,6 +151,7 @@ static void pool_destroy(struct pool *p)
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->work);
     pthread_cond_destroy(&p->ended);
+    free(p->started);
     free(p);
 }
 
@@ -205,15 +208,15 @@ static void *worker(void *arg)
 static void start_thread(struct pool *p)
 {
     pthread_attr_t attr;
-    pthread_t thread;
     sigset_t all, before;
     sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_SIZE);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, &attr, worker, p) == 0)
+    if (pthread_create(&p->started[p->started_count], &attr, worker, p) == 0) {
+        p->started_count++;
         p->threads++;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
 }
@@ -225,6 +228,7 @@ struct pool *pool_new(const struct accounts_conf *conf, const struct backend_typ
     p->type = type;
     p->workers = conf->workers ? conf->workers : p->type->workers ? p->type->workers
                                                                   : STANDARD_WORKERS;
+    p->started = xreallocarray(NULL, (size_t)p->workers, sizeof *p->started);
     p->cache = cache_new((size_t)conf->cache_entries, conf->cache);
     pthread_mutex_init(&p->lock, NULL);
     pthread_mutex_init(&p->asking, NULL);
@@ -238,6 +242,8 @@ static struct timespec at(int64_t ms)
     return (struct timespec){ms / 1000, ms % 1000 * 1000000};
 }
 
+/* A thread that has ended is waited for to its very end: the master looks at accounts before it
+ * forks, and a thread in the middle of freeing its memory would leave that locked in the child. */
 void pool_free(struct pool *p)
 {
     struct timespec end = at(mono_ms() + STOP_MS);
@@ -250,9 +256,14 @@ void pool_free(struct pool *p)
         ;
     p->orphan = p->threads > 0;
     bool ours = !p->orphan;
+    for (int i = 0; i < p->started_count && !ours; i++)
+        pthread_detach(p->started[i]);
     pthread_mutex_unlock(&p->lock);
-    if (ours)
-        pool_destroy(p);
+    if (!ours)
+        return;
+    for (int i = 0; i < p->started_count; i++)
+        pthread_join(p->started[i], NULL);
+    pool_destroy(p);
 }
 
 /* ---- the callers ----------------------------------------------------------------------------- */
