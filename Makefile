@@ -145,6 +145,11 @@ bench-imap: deps-lab-bench
 	@$(MAKE) all $(BUILD)/bin/usage $(BUILD)/bin/imap-client
 	@BUILD=$(BUILD) tests/bench/imap
 
+# 100,000 messages: start-up, scan, list, drain.
+bench-queue: deps-lab-test
+	@$(MAKE) all
+	@BUILD=$(BUILD) tests/bench/queue
+
 # Log-ins: by mechanism beside Dovecot, by back end, beside a slow directory.
 bench-login: deps-lab-test-bench
 	@$(MAKE) all
@@ -198,7 +203,8 @@ help:
 	@echo "make fuzz          the fuzzers, SECONDS_EACH=20"
 	@echo "make conformance   the scenarios on a server, TARGET=postfix; reports in build/"
 	@echo "make spec          writes SPEC.md anew: every clause and the scenarios that prove it"
-	@echo "make bench         messages a second, CPU and memory beside Postfix"
+	@echo "make bench         messages a second, CPU and memory beside Postfix and Exim"
+	@echo "make bench-queue   a queue of 100,000 messages: start-up, scan, list, drain"
 	@echo "make bench-defence connections a second with client names and five DNS lists, beside Postfix"
 	@echo "make bench-filters messages a second through opendkim and amavisd-new, beside Postfix"
 	@echo "make bench-imap    IMAP and POP3 beside Dovecot on the same mailbox"
@@ -210,5 +216,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence bench-filters bench-imap conformance spec install clean
+.PHONY: bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-queue bench-defence bench-filters bench-imap conformance spec install clean
 .SECONDARY:
