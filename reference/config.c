@@ -291,6 +291,7 @@ static void read_numbers(struct config *c, cfg_t *cfg)
     c->hops = (int)cfg_getint(l, "hops");
     c->sessions = (int)cfg_getint(l, "sessions");
     c->sessions_per_client = (int)cfg_getint(l, "sessions-per-client");
+    c->literal_minus = cfg_getbool(l, "literal-minus");
     c->errors = (int)cfg_getint(l, "errors");
     c->pop3_login_delay = conf_duration_ms(l, "pop3-login-delay");
 

@@ -141,6 +141,7 @@ struct config {
     int recipients;                   /* in one transaction, at least 100 */
     int hops;                         /* Received lines before a message counts as looping */
     int sessions, sessions_per_client;
+    bool literal_minus;               /* IMAP offers LITERAL- in place of LITERAL+ (RFC 7888 5) */
     int errors;                       /* bad commands before 421 */
     int64_t pop3_login_delay;         /* RFC 2449 6.5: between two log-ins of a user; 0: none */
 

@@ -236,7 +236,7 @@ static cfg_opt_t limit_keys[] = {
     CFG_STR("message-size", "50M", CFGF_NONE), CFG_STR("free-space", "10M", CFGF_NONE), CFG_INT("recipients", 1000, CFGF_NONE),
     CFG_INT("hops", 100, CFGF_NONE), CFG_INT("sessions", 1000, CFGF_NONE),
     CFG_INT("sessions-per-client", 50, CFGF_NONE), CFG_INT("errors", 20, CFGF_NONE),
-    CFG_STR("pop3-login-delay", "0s", CFGF_NONE), CFG_END(),
+    CFG_STR("pop3-login-delay", "0s", CFGF_NONE), CFG_BOOL("literal-minus", cfg_false, CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t timeout_keys[] = {
     CFG_STR("command", "5m", CFGF_NONE), CFG_STR("connect", "30s", CFGF_NONE),

@@ -45,6 +45,7 @@ struct args {
     struct slice rest;               /* of the current piece of the line */
     size_t room;                     /* octets that may still be kept */
     bool utf8;                       /* mailbox names and quoted strings are UTF-8 (UTF8=ACCEPT, IMAP4rev2) */
+    uint64_t unasked_max;            /* octets of a literal that does not wait (RFC 7888 5); 0: any */
     bool line_is_over;               /* no further piece can follow: the last did not end in a literal */
     enum args_status status;
     const char *error;               /* static text, the first thing that was wrong */

@@ -159,6 +159,8 @@ bool args_literal_head(struct args *a, struct literal *out)
 {
     if (!args_literal_next(a))
         return args_fail(a, "a literal");
+    if (a->unasked_max && !a->literal.waits && a->literal.size > a->unasked_max)
+        return too_large(a, "a literal of that size waits for the answer (LITERAL-)");
     *out = a->literal;
     a->rest = (struct slice){0};
     a->literal_head = 0;

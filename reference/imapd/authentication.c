@@ -163,3 +163,27 @@ void imap_authenticate(struct session *s, struct args *a)
     }
     account_free(&s->account);
 }
+
+/* RFC 8437 3, 4.1: all that the log-in brought is gone; TLS stays. A compressed connection cannot be
+ * opened again, so the command is not offered there. */
+void imap_unauthenticate(struct session *s, struct args *a)
+{
+    if (!args_end(a)) {
+        imap_bad_args(s, a);
+        return;
+    }
+    if (s->compressed) {
+        imap_bad(s, "UNAUTHENTICATE is not offered while COMPRESS is on");
+        return;
+    }
+    imap_deselect(s);
+    imap_ok(s, "you are a stranger again");
+    event("imapd.logout", EV_INT("session", s->number), EV_STR("client", s->client),
+          EV_STR("user", s->account.user));
+    store_account_put(s->mail);
+    s->mail = NULL;
+    account_free(&s->account);
+    s->utf8 = s->rev2 = s->condstore = s->qresync = false;
+    s->state = STRANGER;
+    stream_set_timeout(s->io, s->config->timeout_command);
+}

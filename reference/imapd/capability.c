@@ -21,6 +21,9 @@ static bool offers_starttls(const struct session *s)
     return s->ctx->tls && is_stranger(s) && !stream_is_tls(s->io);
 }
 
+static bool any_size(const struct session *s) { return !s->config->literal_minus; }
+static bool small_only(const struct session *s) { return s->config->literal_minus; }
+
 static bool login_disabled(const struct session *s)
 {
     return is_stranger(s) && !imap_login_allowed(s);
@@ -35,7 +38,8 @@ static bool may_compress(const struct session *s)
 static const struct capability capabilities[] = {
     {"IMAP4rev1", "RFC 3501", NULL, NULL},
     {"IMAP4rev2", "RFC 9051", NULL, NULL},
-    {"LITERAL+", "RFC 7888", NULL, NULL},
+    {"LITERAL+", "RFC 7888", any_size, NULL},
+    {"LITERAL-", "RFC 7888 5", small_only, NULL},
     {"SASL-IR", "RFC 4959", NULL, NULL},
     {"ID", "RFC 2971", NULL, NULL},
     {"ENABLE", "RFC 5161", NULL, NULL},
@@ -68,6 +72,7 @@ static const struct capability capabilities[] = {
     {"QUOTA", "RFC 9208", is_known, NULL},
     {"QUOTA=RES-STORAGE", "RFC 9208 5.1", is_known, NULL},
     {"QUOTA=RES-MESSAGE", "RFC 9208 5.2", is_known, NULL},
+    {"UNAUTHENTICATE", "RFC 8437", may_compress, NULL},
     {"COMPRESS=DEFLATE", "RFC 4978", may_compress, NULL},
     {"STARTTLS", "RFC 3501 6.2.1", offers_starttls, NULL},
     {"LOGINDISABLED", "RFC 3501 6.2.3", login_disabled, NULL},

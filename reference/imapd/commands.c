@@ -12,6 +12,7 @@ static const struct command commands[] = {
     {"STARTTLS", STRANGER, 0, imap_starttls, NULL, "RFC 9051 6.2.1"},
     {"AUTHENTICATE", STRANGER, SECRET, imap_authenticate, NULL, "RFC 9051 6.2.2"},
     {"LOGIN", STRANGER, SECRET, imap_login, NULL, "RFC 9051 6.2.3"},
+    {"UNAUTHENTICATE", KNOWN, QUIET, imap_unauthenticate, "UNAUTHENTICATE", "RFC 8437 3"},
     {"ENABLE", KNOWN, 0, imap_enable, "ENABLE", "RFC 5161 3.1"},
     {"SELECT", KNOWN, 0, imap_select, NULL, "RFC 9051 6.3.2"},
     {"EXAMINE", KNOWN, 0, imap_examine, NULL, "RFC 9051 6.3.3"},

@@ -21,6 +21,20 @@ static void tell(struct session *s, const struct store_quota *q)
     buf_free(&out);
 }
 
+static bool nearly_full(uint64_t used, uint64_t limit)
+{
+    enum { WARN_PERCENT = 90 };
+    return limit > 0 && used >= (limit * WARN_PERCENT + 99) / 100;
+}
+
+void imap_warn_of_quota(struct session *s)
+{
+    struct store_quota q;
+    if (store_account_limited(s->mail) && store_account_quota(s->mail, &q) == 0 &&
+        (nearly_full(q.octets, q.octets_limit) || nearly_full(q.messages, q.messages_limit)))
+        imap_untagged(s, "NO [ALERT] your mailboxes are nearly full; delete what you do not need");
+}
+
 void imap_getquota(struct session *s, struct args *a)
 {
     struct slice root;

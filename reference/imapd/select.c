@@ -130,6 +130,7 @@ static void open_mailbox(struct session *s, const char *name, bool readonly, con
     view_state(s->view, &state);
     if (q->given && q->uidvalidity == state.uidvalidity)
         tell_resync(s, q);
+    imap_warn_of_quota(s);
     imap_ok(s, "[%s] %s completed", view_readonly(s->view) ? "READ-ONLY" : "READ-WRITE",
             s->command->name);
 }

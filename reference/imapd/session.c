@@ -102,6 +102,7 @@ static void serve_command(struct session *s)
     enum io r = stopping(s) ? IO_ERROR : wait_for_command(s);
     if (r == IO_OK)
         r = args_begin(&a, s->io, s->state == STRANGER ? ARGS_MAX_STRANGER : ARGS_MAX, s->utf8);
+    a.unasked_max = s->config->literal_minus ? LITERAL_MINUS_MAX : 0;
     stream_set_idle(s->io, false);
     if (stopping(s)) {
         imap_bye(s, "shutdown", "[UNAVAILABLE] the server goes down; come again soon");

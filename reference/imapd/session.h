@@ -139,6 +139,7 @@ void imap_enable(struct session *s, struct args *a);
 /* authentication.c */
 void imap_starttls(struct session *s, struct args *a);
 void imap_authenticate(struct session *s, struct args *a);
+void imap_unauthenticate(struct session *s, struct args *a);
 void imap_login(struct session *s, struct args *a);
 /* The stream speaks TLS from now on, or did so from the beginning: fills s->channel. */
 void imap_tls_began(struct session *s);
@@ -176,6 +177,8 @@ void imap_store(struct session *s, struct args *a);
 void imap_copy(struct session *s, struct args *a);
 void imap_move(struct session *s, struct args *a);
 /* quota.c, compress.c */
+/* RFC 3501 7.1.2: an untagged NO is a warning. */
+void imap_warn_of_quota(struct session *s);
 void imap_getquota(struct session *s, struct args *a);
 void imap_getquotaroot(struct session *s, struct args *a);
 void imap_compress(struct session *s, struct args *a);

@@ -220,6 +220,11 @@ void store_account_limit(struct store_account *a, uint64_t octets)
     account_unlock(a);
 }
 
+bool store_account_limited(const struct store_account *a)
+{
+    return octets_limit(a) > 0 || a->config->quota_messages > 0;
+}
+
 int store_account_quota(struct store_account *a, struct store_quota *out)
 {
     account_lock(a);
@@ -235,7 +240,7 @@ int store_account_quota(struct store_account *a, struct store_quota *out)
 int account_check_quota(struct store_account *a, uint64_t octets, uint64_t messages)
 {
     struct store_quota q;
-    if (octets_limit(a) == 0 && a->config->quota_messages == 0)
+    if (!store_account_limited(a))
         return 0;
     if (quota(a, &q) < 0)
         return -1;

@@ -54,6 +54,7 @@ struct store_quota {
     uint64_t octets, octets_limit;         /* of messages, as on the wire */
     uint64_t messages, messages_limit;
 };
+bool store_account_limited(const struct store_account *a);
 int store_account_quota(struct store_account *a, struct store_quota *out);
 
 #endif
