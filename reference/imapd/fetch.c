@@ -165,6 +165,11 @@ static bool write_sections(struct fetching *g, struct fetch_message *m, const st
     return good && !m->failed;
 }
 
+static bool wants_measure(const struct fetch *f)
+{
+    return f->items & (ITEM_SIZE | ITEM_INTERNALDATE | ITEM_SAVEDATE);
+}
+
 /* Writes its FETCH response; nothing of it when its text cannot be had. False: the stream is of no use. */
 static bool answer(struct fetching *g, uint32_t seq, const struct view_message *v,
                    const struct cached *cached, bool flags)
@@ -172,6 +177,10 @@ static bool answer(struct fetching *g, uint32_t seq, const struct view_message *
     struct fetch_message m = {.s = g->s, .seq = seq};
     const struct fetch *f = g->f;
     size_t before = g->out.len;
+    if (wants_measure(f) && !v->measured) {
+        g->gone = true;
+        return true;
+    }
     if (!prepare(g, &m, cached)) {
         fetch_message_free(&m);
         return true;
@@ -223,6 +232,7 @@ static void see(struct fetching *g, uint32_t first, uint32_t count, bool *unseen
     const struct flags_change change = {.how = FLAGS_ADD, .flags = FLAG_SEEN,
                                         .unchanged_since = UINT64_MAX};
     struct uid_set uids = {0};
+    bool measured = wants_measure(g->f);
     for (uint32_t i = 0; i < count; i++) {
         unseen[i] = g->f->sees && !view_readonly(g->s->view) && !g->messages[i].expunged &&
                     !(g->messages[i].flags & FLAG_SEEN) &&
@@ -231,7 +241,7 @@ static void see(struct fetching *g, uint32_t first, uint32_t count, bool *unseen
             uid_set_add(&uids, g->messages[i].uid, g->messages[i].uid);
     }
     if (uids.n > 0 && view_store(g->s->view, &uids, &change, false, NULL, NULL, NULL) == 0)
-        view_get_many(g->s->view, first, count, g->messages);
+        view_get_many(g->s->view, first, count, measured, g->messages);
     uid_set_free(&uids);
 }
 
@@ -239,7 +249,7 @@ static bool answer_batch(struct fetching *g, uint32_t first, uint32_t count)
 {
     bool unseen[CACHE_BATCH];
     unsigned kinds = kinds_wanted(g->f);
-    count = view_get_many(g->s->view, first, count, g->messages);
+    count = view_get_many(g->s->view, first, count, wants_measure(g->f), g->messages);
     see(g, first, count, unseen);
     bool cached = kinds && view_cache_read(g->s->view, first, count, kinds, g->cache) == 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -263,6 +263,18 @@ static void candidates(struct run *r, struct uid_set *out)
     uid_set_add(out, count > 0 ? 1 : 0, count);
 }
 
+/* Does any key ask for a size or a date? Those of the header fall back to the internal date. */
+static bool wants_measure(const struct search_key *key)
+{
+    if ((key->kind >= KEY_LARGER && key->kind <= KEY_SAVE_DATES) ||
+        (key->kind >= KEY_SENT_BEFORE && key->kind <= KEY_SENT_SINCE))
+        return true;
+    bool wants = false;
+    for (const struct search_key *k = key->child; k && !wants; k = k->next)
+        wants = wants_measure(k);
+    return wants;
+}
+
 bool search_run(struct session *s, const struct search_program *p, bool summaries,
                 search_found *found, void *arg)
 {
@@ -280,7 +292,7 @@ bool search_run(struct session *s, const struct search_program *p, bool summarie
             uint32_t want = ranges.v[i].last - at + 1;
             r->first = at;
             r->count = view_get_many(s->view, at, want < CACHE_BATCH ? want : CACHE_BATCH,
-                                     r->messages);
+                                     r->summaries || wants_measure(p->root), r->messages);
             if (r->count == 0)
                 break;
             run_batch(r, found, arg);

@@ -51,7 +51,8 @@ bool imap_status_line(struct session *s, const char *name, unsigned items)
 {
     struct folder_status st;
     struct buf out = {0};
-    if (folder_status(s->mail, name, &st) != 0)
+    bool sizes = items & (1u << SIZE | 1u << DELETED_STORAGE);
+    if (folder_status(s->mail, name, sizes, &st) != 0)
         return false;
     buf_add_str(&out, "* STATUS ");
     imap_mailbox_name(s, &out, slice_str(name));

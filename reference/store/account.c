@@ -197,6 +197,11 @@ static uint64_t octets_limit(const struct store_account *a)
     return a->own_limit ? a->own_limit : a->config->quota;
 }
 
+bool account_counts_octets(const struct store_account *a)
+{
+    return octets_limit(a) > 0;
+}
+
 static int quota(struct store_account *a, struct store_quota *out)
 {
     *out = (struct store_quota){.octets_limit = octets_limit(a),
@@ -267,7 +272,7 @@ int store_quota_room(const struct config *c, const char *user, const char *home,
         errno = EMSGSIZE;
         return -1;
     }
-    int result = folder_status(a, "INBOX", &inbox);
+    int result = folder_status(a, "INBOX", false, &inbox);
     if (result == 0) {
         account_lock(a);
         result = account_check_quota(a, octets, 1);

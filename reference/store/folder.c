@@ -414,7 +414,7 @@ int folder_subscribe(struct store_account *a, const char *name, bool on)
 
 /* --- status ------------------------------------------------------------------------------- */
 
-int folder_status(struct store_account *a, const char *name, struct folder_status *out)
+int folder_status(struct store_account *a, const char *name, bool sizes, struct folder_status *out)
 {
     char *clean = folder_name_clean(slice_str(name));
     if (!clean)
@@ -422,6 +422,11 @@ int folder_status(struct store_account *a, const char *name, struct folder_statu
     account_lock(a);
     struct mailbox_view *v = account_check_index(a) == 0 ? view_pin(a, clean) : NULL;
     int error = errno;
+    if (v && sizes && view_measure_all(v) < 0) {
+        error = errno;
+        view_unpin(v);
+        v = NULL;
+    }
     if (v) {
         const struct mailbox_row *b = &v->box;
         *out = (struct folder_status){

@@ -74,7 +74,8 @@ struct folder_status {
     uint64_t deleted_size;         /* of those with \Deleted (RFC 9208 4.1.4) */
     char mailboxid[32];            /* RFC 8474 */
 };
-/* Finds what was delivered meanwhile too. Does not take \Recent from anybody. */
-int folder_status(struct store_account *a, const char *name, struct folder_status *out);
+/* Finds what was delivered meanwhile too. Does not take \Recent from anybody. `sizes`: also size and
+ * deleted_size are wanted, which may take longer. */
+int folder_status(struct store_account *a, const char *name, bool sizes, struct folder_status *out);
 
 #endif

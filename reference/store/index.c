@@ -60,6 +60,7 @@ static const char *const texts[STATEMENTS] = {
     [ST_MESSAGE_FLAGS] = "UPDATE message SET flags = ?, keywords = ?, modseq = ? WHERE key = ?",
     [ST_MESSAGE_FILE] = "UPDATE message SET file = ? WHERE key = ?",
     [ST_MESSAGE_SIZE] = "UPDATE message SET size = ? WHERE key = ?",
+    [ST_MESSAGE_MEASURED] = "UPDATE message SET flags = ?, size = ?, date = ? WHERE key = ?",
     [ST_MESSAGE_DELETE] = "DELETE FROM message WHERE key BETWEEN ? AND ?",
     [ST_VANISHED_ADD] = "INSERT INTO vanished VALUES(?, ?, ?, ?)",
     [ST_VANISHED_SINCE] = "SELECT first, last FROM vanished WHERE mailbox = ? AND modseq > ?",
@@ -70,7 +71,8 @@ static const char *const texts[STATEMENTS] = {
     [ST_VANISHED_DELETE] = "DELETE FROM vanished WHERE mailbox = ?",
     [ST_CACHE_READ] = "SELECT key & 4294967295, text FROM cache WHERE key BETWEEN ? AND ? ORDER BY key",
     [ST_CACHE_PUT] = "INSERT OR REPLACE INTO cache VALUES(?, ?)",
-    [ST_CACHE_GET] = "SELECT text FROM cache WHERE key = ?",
+    [ST_CACHE_COPY] = "INSERT OR REPLACE INTO cache SELECT key + ?, text FROM cache"
+        " WHERE key BETWEEN ? AND ?",
     [ST_CACHE_DELETE] = "DELETE FROM cache WHERE key BETWEEN ? AND ?",
     [ST_DATA_VERSION] = "PRAGMA data_version",
     [ST_BEGIN] = "BEGIN IMMEDIATE",

@@ -90,6 +90,15 @@ int maildir_open_folder(int at, const char *name)
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* Most file systems say it with the name, so that nothing else must be asked for. */
+static bool is_file(int folder, const struct dirent *entry)
+{
+    struct stat st;
+    if (entry->d_type != DT_UNKNOWN)
+        return entry->d_type == DT_REG;
+    return fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
 int maildir_each_name(int folder, void (*give)(void *arg, const char *name), void *arg)
 {
     int fd = maildir_open_folder(folder, ".");
@@ -102,7 +111,7 @@ int maildir_each_name(int folder, void (*give)(void *arg, const char *name), voi
     }
     struct dirent *entry;
     while ((errno = 0, entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] != '.')
+        if (entry->d_name[0] != '.' && is_file(fd, entry))
             give(arg, entry->d_name);
     }
     int error = errno;

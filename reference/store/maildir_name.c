@@ -66,8 +66,10 @@ uint64_t maildir_emailid(struct slice base)
     return h ^ h >> 32;
 }
 
+/* --- what is new -------------------------------------------------------------------------- */
+
 /* Octets on the wire: a LF that stands alone is a CRLF there. */
-static int measure(int fd, uint64_t *size)
+int maildir_wire_size(int fd, uint64_t *size)
 {
     char chunk[64 * 1024];
     char last = 0;
@@ -83,29 +85,60 @@ static int measure(int fd, uint64_t *size)
     return (int)n;
 }
 
-bool maildir_measure(int folder, struct found *f)
+int maildir_measure_file(int folder, const char *name, uint64_t *size, int64_t *date)
 {
     struct stat st;
-    struct slice base = maildir_base(f->name), date = base;
-    uint64_t seconds;
-    if (fstatat(folder, f->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-        return false;
-    int64_t size = maildir_size_field(base, SLICE(",W="));
-    if (maildir_size_field(base, SLICE(",S=")) == st.st_size && size >= st.st_size &&
-        size <= 2 * st.st_size) {
-        f->size = (uint64_t)size;
-    } else {
-        int fd = openat(folder, f->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-        int result = fd < 0 ? -1 : measure(fd, &f->size);
-        if (fd >= 0)
-            close(fd);
-        if (result < 0)
-            return false;
+    struct slice base = maildir_base(name);
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -1;
+    *date = st.st_mtime;
+    int64_t told = maildir_size_field(base, SLICE(",W="));
+    if (maildir_size_field(base, SLICE(",S=")) == st.st_size && told >= st.st_size &&
+        told <= 2 * st.st_size) {
+        *size = (uint64_t)told;
+        return 0;
     }
-    f->date = st.st_mtime;
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int result = fd < 0 ? -1 : maildir_wire_size(fd, size);
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+static int by_base(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+    return maildir_compare(maildir_base(x->name), maildir_base(y->name));
+}
+
+/* False: it is gone again. */
+static bool complete(struct mailbox_view *v, struct found *f, bool measured)
+{
+    struct slice date = maildir_base(f->name);
+    uint64_t seconds;
+    if (!measured)
+        f->flags |= ROW_UNMEASURED;
+    else if (maildir_measure_file(v->folders[f->flags & ROW_NEW ? 0 : 1], f->name, &f->size,
+                                  &f->date) < 0)
+        return false;
     /* A name begins with the second in which the file came here. */
     slice_next(&date, '.', &date);
-    f->saved = slice_number(date, UINT32_MAX, &seconds) ? (int64_t)seconds : st.st_mtime;
+    f->saved = slice_number(date, UINT32_MAX, &seconds) ? (int64_t)seconds : f->date;
     return true;
 }
 
+void maildir_complete_added(struct mailbox_view *v, struct scan *out)
+{
+    size_t kept = 0;
+    bool measured = out->added_count < MANY;
+    qsort(out->added, out->added_count, sizeof *out->added, by_base);
+    for (size_t i = 0; i < out->added_count; i++) {
+        struct found *f = &out->added[i];
+        bool twice = kept > 0 && by_base(&out->added[kept - 1], f) == 0;
+        if (!twice && complete(v, f, measured))
+            out->added[kept++] = *f;
+        else
+            free(f->name);
+    }
+    out->added_count = kept;
+}

@@ -303,10 +303,10 @@ static uint64_t emailid(const struct mailbox_view *v, const struct row *r)
 
 bool view_get(struct view_session *s, uint32_t seq, struct view_message *out)
 {
-    return view_get_many(s, seq, 1, out) == 1;
+    return view_get_many(s, seq, 1, false, out) == 1;
 }
 
-uint32_t view_get_many(struct view_session *s, uint32_t first, uint32_t count,
+uint32_t view_get_many(struct view_session *s, uint32_t first, uint32_t count, bool measured,
                        struct view_message *out)
 {
     struct mailbox_view *v = s->view;
@@ -323,7 +323,10 @@ uint32_t view_get_many(struct view_session *s, uint32_t first, uint32_t count,
             .modseq = r->modseq, .size = r->size, .emailid = emailid(v, r),
             .internal_date = r->date, .save_date = r->saved,
             .recent = s->recent.n > 0 && uid_set_has(&s->recent, r->uid), .expunged = expunged,
+            .measured = !(r->flags & ROW_UNMEASURED),
         };
+        if (measured && !m->measured && !expunged)
+            session_measure(s, row_by_uid(v, r->uid), m);
     }
     account_unlock(v->account);
     return done;

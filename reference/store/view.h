@@ -49,6 +49,7 @@ struct view_message {
     uint32_t flags;                /* enum message_flag */
     uint64_t keywords;             /* bits; view_keyword says which */
     uint64_t modseq;               /* RFC 7162 */
+    bool measured;                 /* size and dates are known (view_get_many) */
     uint64_t size;                 /* RFC822.SIZE, exact */
     uint64_t emailid;              /* RFC 8474 5.2: the same for copies; "M%016x" will do */
     int64_t internal_date;
@@ -58,10 +59,12 @@ struct view_message {
 };
 
 uint32_t view_count(const struct view_session *s);
-/* False: no such number. */
+/* False: no such number. As it is known: not measured, perhaps. */
 bool view_get(struct view_session *s, uint32_t seq, struct view_message *out);
-/* count messages from first on, as far as there are so many; how many were got. Faster for many. */
-uint32_t view_get_many(struct view_session *s, uint32_t first, uint32_t count,
+/* count messages from first on, as far as there are so many; how many were got. Faster for many.
+ * `measured`: size and dates are wanted, and found out where they are not known yet; those of a
+ * message that is gone may remain unknown. */
+uint32_t view_get_many(struct view_session *s, uint32_t first, uint32_t count, bool measured,
                        struct view_message *out);
 uint32_t view_uid(const struct view_session *s, uint32_t seq);      /* 0: no such number */
 uint32_t view_seq(const struct view_session *s, uint32_t uid);      /* 0: the session has it not */

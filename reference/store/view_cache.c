@@ -34,23 +34,14 @@ int cache_forget(struct index *ix, const struct mailbox_row *box, uint32_t first
     return 0;
 }
 
-int cache_copy(struct index *ix, const struct mailbox_row *from, uint32_t from_uid,
-               const struct mailbox_row *to, uint32_t to_uid)
+int cache_copy(struct index *ix, const struct mailbox_row *from, uint32_t first, uint32_t last,
+               const struct mailbox_row *to, uint32_t to_first)
 {
-    for (int kind = 0; kind < CACHE_KINDS; kind++) {
-        struct buf text = {0};
-        sqlite3_stmt *st = index_query(ix, ST_CACHE_GET, "i",
-                                       cache_key(from, (enum cache_kind)kind, from_uid));
-        int row = st ? index_step(ix, st) : -1;
-        if (row == 1)
-            buf_add(&text, sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
-        if (st)
-            index_done(st);
-        if (row == 1)
-            row = index_run(ix, ST_CACHE_PUT, "ib", cache_key(to, (enum cache_kind)kind, to_uid),
-                            buf_slice(&text));
-        buf_free(&text);
-        if (row < 0)
+    for (int k = 0; k < CACHE_KINDS; k++) {
+        enum cache_kind kind = (enum cache_kind)k;
+        int64_t key = cache_key(from, kind, first);
+        if (index_run(ix, ST_CACHE_COPY, "iii", cache_key(to, kind, to_first) - key, key,
+                      cache_key(from, kind, last)) < 0)
             return -1;
     }
     return 0;
@@ -62,22 +53,34 @@ static int write_lines(struct view_session *s)
     struct index *ix = &v->account->index;
     if (v->gone || ix->damaged || view_begin(v, 0) < 0)
         return -1;
+    struct mailbox_row before = v->box;
+    if (measured_write(s) < 0) {
+        measured_undo(s);
+        view_abort(v, &before);
+        return -1;
+    }
     for (size_t i = 0; i < s->put_count; i++) {
         const struct cache_line *l = &s->puts[i];
         if (row_by_uid(v, l->uid) &&
             index_run(ix, ST_CACHE_PUT, "ib", cache_key(&v->box, l->kind, l->uid),
                       slice_of(l->text, l->n)) < 0) {
-            index_rollback(ix);
+            measured_undo(s);
+            view_abort(v, &before);
             return -1;
         }
     }
-    return index_commit(ix);
+    if (s->measured_count == 0)
+        return index_commit(ix);
+    if (view_commit(v, &before) == 0)
+        return 0;
+    measured_undo(s);
+    return -1;
 }
 
 /* What cannot be written is made again when it is needed. */
 void view_cache_flush(struct view_session *s)
 {
-    if (s->put_count == 0)
+    if (s->put_count == 0 && s->measured_count == 0)
         return;
     int error = errno;
     write_lines(s);
@@ -85,7 +88,9 @@ void view_cache_flush(struct view_session *s)
         free(s->puts[i].text);
     free(s->puts);
     s->puts = NULL;
-    s->put_count = s->put_octets = 0;
+    free(s->measured);
+    s->measured = NULL;
+    s->put_count = s->put_octets = s->measured_count = 0;
     errno = error;
 }
 

@@ -65,17 +65,32 @@ static int copy_one(struct copying *c, size_t i)
 {
     struct row *r = &c->from->v[c->picked.rows[i]];
     struct found *f = &c->made[i];
-    *f = (struct found){.flags = r->flags & ROW_FLAGS, .keywords = mapped(c, r->keywords),
-                        .size = r->size, .date = r->date};
+    *f = (struct found){.flags = r->flags & (ROW_FLAGS | ROW_UNMEASURED),
+                        .keywords = mapped(c, r->keywords), .size = r->size, .date = r->date};
     if (c->from->source->copy(c->from, r, c->to, c->move, f) < 0)
         return -1;
     c->n++;
     struct row made = new_row(c, i);
-    if (view_index_add(c->to, &made, slice_str(f->name)) < 0 ||
-        cache_copy(&c->to->account->index, &c->from->box, r->uid, &c->to->box, made.uid) < 0)
+    if (view_index_add(c->to, &made, slice_str(f->name)) < 0)
         return -1;
     view_count_in(&c->to->box, &made);
     return 0;
+}
+
+/* Neighbours at once. */
+static int copy_cached(struct copying *c)
+{
+    const struct row *rows = c->from->v;
+    int result = 0;
+    for (size_t i = 0, end; i < c->n && result == 0; i = end) {
+        uint32_t first = rows[c->picked.rows[i]].uid;
+        for (end = i + 1; end < c->n && rows[c->picked.rows[end]].uid == first + (end - i);)
+            end++;
+        result = cache_copy(&c->to->account->index, &c->from->box, first,
+                            first + (uint32_t)(end - i) - 1, &c->to->box,
+                            c->first_uid + (uint32_t)i);
+    }
+    return result;
 }
 
 static void undo(struct copying *c)
@@ -113,6 +128,8 @@ static int copy_all(struct copying *c)
         }
     }
     to->box.uidnext += (uint32_t)c->n;
+    if (result == 0)
+        result = copy_cached(c);
     if (result == 0 && c->move && from->source->drop)
         result = from->source->drop(from, c->picked.rows, c->picked.n);
     if (result == 0 && c->move) {
@@ -163,6 +180,8 @@ static int over_quota(const struct copying *c)
 static int begin(struct copying *c, const struct uid_set *uids)
 {
     if (view_refresh(c->from, !c->s->readonly) < 0)
+        return -1;
+    if (c->move && view_measure_for_others(c->s) < 0)
         return -1;
     session_pick(c->s, uids, &c->picked);
     map_keywords(c);

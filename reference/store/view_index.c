@@ -241,10 +241,34 @@ static int reload_rows(struct mailbox_view *v, uint64_t since)
         } else if (known) {
             v->in_new -= (known->flags & ROW_NEW) != 0;
             v->in_new += (r.flags & ROW_NEW) != 0;
+            v->unmeasured -= (known->flags & ROW_UNMEASURED) != 0;
+            v->unmeasured += (r.flags & ROW_UNMEASURED) != 0;
             row_rename(v, known, read_name(st));
             r.name = known->name;
             *known = r;
         }
+    }
+    index_done(st);
+    return row;
+}
+
+/* Sizes do not come with a mod-sequence. */
+static int reload_measured(struct mailbox_view *v)
+{
+    struct index *ix = &v->account->index;
+    sqlite3_stmt *st = index_query(ix, ST_MESSAGES, "ii", MESSAGE_KEY(&v->box, 1),
+                                   MESSAGE_KEY(&v->box, UINT32_MAX));
+    int row;
+    if (!st)
+        return -1;
+    while ((row = index_step(ix, st)) == 1) {
+        struct row r = read_row(st), *known = row_by_uid(v, r.uid);
+        if (!known || !(known->flags & ROW_UNMEASURED) || (r.flags & ROW_UNMEASURED))
+            continue;
+        known->flags &= ~(uint32_t)ROW_UNMEASURED;
+        known->size = r.size;
+        known->date = r.date;
+        v->unmeasured--;
     }
     index_done(st);
     return row;
@@ -291,6 +315,10 @@ int view_reload(struct mailbox_view *v)
     v->stale = false;
     if (now.recent < v->box.recent)
         now.recent = v->box.recent;
+    if (v->unmeasured > 0 && now.octets != v->box.octets && reload_measured(v) < 0) {
+        v->stale = true;
+        return -1;
+    }
     if (now.modseq == v->box.modseq && now.uidnext == v->box.uidnext) {
         v->box = now;
         return 0;

@@ -10,6 +10,7 @@
  *   view_index.c    the same in the index
  *   view_sync.c     what the disk has and the view has not, and what a session has to be told
  *   view_store.c, view_copy.c, view_append.c, view_text.c, view_cache.c    what their names say
+ *   view_measure.c  sizes and dates, when they are wanted
  *   view_keywords.c the names of keywords
  *   view_maildir.c, view_maildir_put.c, maildir_name.c    a Maildir as a view's source
  *   view_mbox.c, view_mbox_put.c, mbox_status.c           an mbox
@@ -46,6 +47,8 @@ void account_unlock(struct store_account *a);          /* keeps errno */
  * beginning of what opens something. 0, or -1 with errno. */
 int account_check_index(struct store_account *a);
 
+/* Is there a limit that sizes are needed for? */
+bool account_counts_octets(const struct store_account *a);
 /* EDQUOT when there is no room for so many more. */
 int account_check_quota(struct store_account *a, uint64_t octets, uint64_t messages);
 
@@ -59,6 +62,7 @@ enum {
     ROW_ODD = 128,                 /* Maildir: what follows the colon is not as we would write it; the
                                       name is kept whole */
     ROW_TOUCHED = 1 << 14,         /* Maildir: its file was seen in the scan under way; never kept */
+    ROW_UNMEASURED = 1 << 15,      /* size and date are 0, not yet known (view_measure.c) */
     ROW_SEEN_SHIFT = 8,            /* mbox: message_flags as they stand in the file, so shifted */
     ROW_SEEN = FLAGS_ALL << ROW_SEEN_SHIFT,
     ROW_KEYWORDS_LATE = 1 << 13,   /* mbox: the keywords are not yet in the file */
@@ -116,6 +120,7 @@ struct mailbox_view {
     struct row *v;
     size_t n, cap;
     size_t in_new;                 /* rows with ROW_NEW */
+    size_t unmeasured;             /* rows with ROW_UNMEASURED */
     struct buf names;              /* NUL-terminated, one after the other */
     size_t names_dead;             /* octets of names that are no longer used */
     struct name_slot *slots;       /* by hash of the name; NULL: not made */
@@ -140,6 +145,9 @@ struct mailbox_view {
 /* What this session did itself and has told. */
 struct own_change { uint64_t modseq; struct uid_set uids; };
 
+/* What was found out about a message that the index has not yet. */
+struct measured { uint32_t uid; uint64_t size; int64_t date; };
+
 struct view_session {
     struct mailbox_view *view;
     struct view_session *next;
@@ -154,6 +162,8 @@ struct view_session {
     size_t own_count, own_cap;
     struct cache_line *puts;       /* view_cache.c */
     size_t put_count, put_octets;
+    struct measured *measured;     /* view_measure.c */
+    size_t measured_count;
     int wake_fd;                   /* -1: none */
 };
 
@@ -258,13 +268,29 @@ int view_keyword_make(struct mailbox_view *v, struct slice name);     /* as view
 /* Appends where the mailbox is. ENOENT: there is none. The inbox is made when it is missing. */
 int folder_path(struct store_account *a, const char *name, struct buf *path);
 
+/* view_measure.c */
+/* Measures all rows, in a transaction of its own. Those whose file is gone stay as they are. */
+int view_measure_all(struct mailbox_view *v);
+/* The same before messages go away, when other sessions may still ask for their size and date. */
+int view_measure_for_others(struct view_session *s);
+/* Fills in what view_get_many wants of an unmeasured row. */
+void session_measure(struct view_session *s, struct row *r, struct view_message *out);
+/* Notes what is now known; the index gets it with many others (view_cache_flush). */
+void session_note_measured(struct view_session *s, uint32_t uid, uint64_t size, int64_t date);
+/* Writes what the session noted, in a transaction; what was written is taken back by measured_undo. */
+int measured_write(struct view_session *s);
+void measured_undo(struct view_session *s);
+/* As many as a session notes before they are written. */
+#define MEASURED_MAX 1024
+
 /* view_cache.c */
+/* Writes what the session has collected. */
 void view_cache_flush(struct view_session *s);
 /* Forgets the cached texts of UIDs first..last. */
 int cache_forget(struct index *ix, const struct mailbox_row *box, uint32_t first, uint32_t last);
-/* A copy has the same texts. */
-int cache_copy(struct index *ix, const struct mailbox_row *from, uint32_t from_uid,
-               const struct mailbox_row *to, uint32_t to_uid);
+/* Copies have the same texts: those of first..last become those of as many UIDs from to_first on. */
+int cache_copy(struct index *ix, const struct mailbox_row *from, uint32_t first, uint32_t last,
+               const struct mailbox_row *to, uint32_t to_first);
 
 /* --- sources ------------------------------------------------------------------------------ */
 
@@ -320,6 +346,8 @@ struct view_source {
                  bool ends_in_lf, struct found *made);
     void (*unplace)(struct mailbox_view *v, const struct found *made);
     int (*sync)(struct mailbox_view *v);                   /* makes what was added durable */
+    /* Size and date of a message whose row has them not; NULL: all have. */
+    int (*measure)(struct mailbox_view *v, struct row *r, struct measured *out);
     /* The file open for reading. */
     int (*open)(struct mailbox_view *v, struct row *r);
     void (*rest)(struct mailbox_view *v);                  /* closes what is kept open */
@@ -332,8 +360,13 @@ struct view_source {
 extern const struct view_source maildir_source, mbox_source;
 
 /* maildir_name.c */
-/* Fills in size and dates of a file in `folder`. False: it is gone again, or no message. */
-bool maildir_measure(int folder, struct found *f);
+/* Sorts what was found by age, leaves out what was found twice, and fills in sizes and dates, unless
+ * there are very many: they are ROW_UNMEASURED then. */
+void maildir_complete_added(struct mailbox_view *v, struct scan *out);
+/* Size on the wire and date of a file. */
+int maildir_measure_file(int folder, const char *name, uint64_t *size, int64_t *date);
+/* The size on the wire of what is read from here on. */
+int maildir_wire_size(int fd, uint64_t *size);
 /* RFC 8474 5.2, from the base name: its field ",I=", or else a digest of it. */
 uint64_t maildir_emailid(struct slice base);
 /* A file's flags and keywords by its name; *odd: we would write it otherwise. */
@@ -344,7 +377,8 @@ void maildir_flags_add(struct buf *name, uint32_t flags, uint64_t keywords);
 /* view_maildir.c */
 int maildir_open(struct mailbox_view *v);              /* opens the folders */
 void maildir_file_name(struct buf *out, const struct mailbox_view *v, const struct row *r);
-int maildir_stat(struct mailbox_view *v, struct row *r, struct stat *st);
+/* Finds out where the files are now; ENOENT: that was done just before. */
+int maildir_relocate(struct mailbox_view *v);
 /* view_maildir_put.c: members of maildir_source. */
 int maildir_copy(struct mailbox_view *v, struct row *r, struct mailbox_view *to, bool move,
                  struct found *made);

@@ -121,6 +121,7 @@ static void consider(void *arg, const char *name)
     if (r && p->touched)
         p->touched[p->touched_count++] = r->uid;
     maildir_flags_parse(slice_str(name), &flags, &keywords, &odd);
+    flags |= r ? r->flags & ROW_UNMEASURED : 0;
     if (keywords & ~keywords_named(p->v))
         maildir_keywords_read(p->v);   /* another program has made a new one */
     if (p->in_new)
@@ -142,7 +143,7 @@ static void consider(void *arg, const char *name)
         note_change(p->out, (uint32_t)(r - p->v->v), flags, keywords, name);
     } else {                       /* that its flags are others the next sync will see */
         p->v->in_new -= (r->flags & ROW_NEW) != 0;
-        r->flags = (r->flags & (ROW_FLAGS | ROW_TOUCHED)) | (p->in_new ? ROW_NEW : ROW_ODD);
+        r->flags = (r->flags & (ROW_FLAGS | ROW_TOUCHED | ROW_UNMEASURED)) | (p->in_new ? ROW_NEW : ROW_ODD);
         p->v->in_new += p->in_new;
         row_rename(p->v, r, slice_str(name));
         p->v->rescan = true;
@@ -165,8 +166,7 @@ static void untouch_all(struct mailbox_view *v)
         v->v[i].flags &= ~(uint32_t)ROW_TOUCHED;
 }
 
-/* Finds out where the files are now. */
-static int relocate(struct mailbox_view *v)
+int maildir_relocate(struct mailbox_view *v)
 {
     if (v->relocations++ >= RELOCATIONS_MAX) {
         errno = ENOENT;
@@ -200,29 +200,6 @@ static int note_removed(struct mailbox_view *v, struct scan *out)
             scan_note_removed(out, (uint32_t)i);
     }
     return result;
-}
-
-/* --- what is new -------------------------------------------------------------------------- */
-
-static int by_base(const void *a, const void *b)
-{
-    const struct found *x = a, *y = b;
-    return maildir_compare(maildir_base(x->name), maildir_base(y->name));
-}
-
-static void complete_added(struct mailbox_view *v, struct scan *out)
-{
-    size_t kept = 0;
-    qsort(out->added, out->added_count, sizeof *out->added, by_base);
-    for (size_t i = 0; i < out->added_count; i++) {
-        struct found *f = &out->added[i];
-        bool twice = kept > 0 && by_base(&out->added[kept - 1], f) == 0;
-        if (!twice && maildir_measure(v->folders[f->flags & ROW_NEW ? NEW : CUR], f))
-            out->added[kept++] = *f;
-        else
-            free(f->name);
-    }
-    out->added_count = kept;
 }
 
 /* --- the scan ----------------------------------------------------------------------------- */
@@ -339,7 +316,7 @@ static int scan(struct mailbox_view *v, struct scan *out)
     if (result < 0)
         return -1;
     if (out->added_count > 0)
-        complete_added(v, out);
+        maildir_complete_added(v, out);
     return 1;
 }
 
@@ -372,7 +349,7 @@ static int set_flags(struct mailbox_view *v, struct row *r, uint32_t flags, uint
     if (maildir_open(v) < 0)
         return -1;
     int result = rename_to(v, r, flags, keywords);
-    if (result < 0 && errno == ENOENT && relocate(v) == 0)
+    if (result < 0 && errno == ENOENT && maildir_relocate(v) == 0)
         result = rename_to(v, r, flags, keywords);
     return result;
 }
@@ -410,7 +387,7 @@ static int act_on(struct mailbox_view *v, struct row *r, int (*act)(int, const c
     if (maildir_open(v) < 0)
         return -1;
     int result = with_name(v, r, act);
-    if (result < 0 && errno == ENOENT && relocate(v) == 0)
+    if (result < 0 && errno == ENOENT && maildir_relocate(v) == 0)
         result = with_name(v, r, act);
     return result;
 }
@@ -425,13 +402,15 @@ static int open_file(int folder, const char *name)
     return openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 }
 
-/* fstatat has no place for a result in act_on. */
-int maildir_stat(struct mailbox_view *v, struct row *r, struct stat *st)
+static int measure(struct mailbox_view *v, struct row *r, struct measured *out)
 {
     int fd = act_on(v, r, open_file);
     if (fd < 0)
         return -1;
-    int result = fstat(fd, st);
+    struct stat st;
+    int result = fstat(fd, &st) < 0 ? -1 : maildir_wire_size(fd, &out->size);
+    out->uid = r->uid;
+    out->date = st.st_mtime;
     close(fd);
     return result;
 }
@@ -488,7 +467,7 @@ static void many(struct mailbox_view *v, bool begin)
 const struct view_source maildir_source = {
     .watch = watch, .scan = scan, .take = take_found, .set_flags = set_flags,
     .remove = remove_messages, .settle = settle, .many = many, .open = open_message, .rest = rest,
-    .copy = maildir_copy, .uncopy = maildir_uncopy, .stage = maildir_stage,
+    .measure = measure, .copy = maildir_copy, .uncopy = maildir_uncopy, .stage = maildir_stage,
     .unstage = maildir_unstage, .place = maildir_place, .unplace = maildir_unplace,
     .sync = maildir_sync,
 };

@@ -13,15 +13,16 @@
 
 /* The whole name under which a message will be; what the view keeps of it is made->name. W is
  * left out when the text does not end in a line end: POP3 counts one that it must add (RFC 1939
- * 3). */
+ * 3). file_octets: -1 when they are not known. */
 static char *new_name(struct mailbox_view *v, int64_t file_octets, bool with_size,
-                      const char *emailid,
-                      struct found *made)
+                      const char *emailid, struct found *made)
 {
     struct buf name = {0};
     char *unique = maildir_unique_name(&v->account->place);
-    buf_printf(&name, "%s,S=%lld", unique, (long long)file_octets);
-    if (with_size)
+    buf_add_str(&name, unique);
+    if (file_octets >= 0)
+        buf_printf(&name, ",S=%lld", (long long)file_octets);
+    if (file_octets >= 0 && with_size)
         buf_printf(&name, ",W=%llu", (unsigned long long)made->size);
     if (emailid)
         buf_printf(&name, ",I=%s", emailid);
@@ -86,18 +87,21 @@ static int put(struct mailbox_view *v, struct row *r, struct mailbox_view *to, b
     return result;
 }
 
+/* What the name says of the size the copy's says too. */
 int maildir_copy(struct mailbox_view *v, struct row *r, struct mailbox_view *to, bool move,
                  struct found *made)
 {
     char id[17];
-    struct stat st;
-    if (maildir_open(v) < 0 || maildir_open(to) < 0 || maildir_stat(v, r, &st) < 0)
+    if (maildir_open(v) < 0 || maildir_open(to) < 0)
         return -1;
     struct slice base = maildir_base(row_name(v, r));
     snprintf(id, sizeof id, "%016llx", (unsigned long long)maildir_emailid(base));
-    char *name = new_name(to, st.st_size, maildir_size_field(base, SLICE(",W=")) >= 0, id, made);
+    char *name = new_name(to, maildir_size_field(base, SLICE(",S=")),
+                          maildir_size_field(base, SLICE(",W=")) >= 0, id, made);
     made->saved = wall_us() / 1000000;
     int result = put(v, r, to, move, name);
+    if (result < 0 && errno == ENOENT && maildir_relocate(v) == 0)
+        result = put(v, r, to, move, name);
     int error = errno;
     if (result < 0) {
         free(made->name);

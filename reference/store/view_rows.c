@@ -138,6 +138,7 @@ struct row *row_add(struct mailbox_view *v, const struct row *r, struct slice na
     *added = *r;
     added->name = add_name(v, name);
     v->in_new += (added->flags & ROW_NEW) != 0;
+    v->unmeasured += (added->flags & ROW_UNMEASURED) != 0;
     if (v->slots && v->slots_used * 2 >= v->slot_count)
         make_slots(v);
     else if (v->slots)
@@ -172,6 +173,7 @@ void rows_remove(struct mailbox_view *v, const uint32_t *doomed, size_t n)
     for (size_t i = doomed[0]; i < v->n; i++) {
         if (next < n && doomed[next] == i) {
             v->in_new -= (v->v[i].flags & ROW_NEW) != 0;
+            v->unmeasured -= (v->v[i].flags & ROW_UNMEASURED) != 0;
             if (v->sessions)
                 add_ghost(v, &v->v[i]);
             else
@@ -234,5 +236,5 @@ void rows_free(struct mailbox_view *v)
     v->slots = NULL;
     v->snapshot = NULL;
     v->n = v->cap = v->ghost_count = v->ghost_cap = v->slot_count = v->slots_used = 0;
-    v->in_new = v->names_dead = 0;
+    v->in_new = v->unmeasured = v->names_dead = 0;
 }

@@ -253,7 +253,9 @@ static int expunge(struct view_session *s, struct picked *p)
 int view_expunge(struct view_session *s, const struct uid_set *uids)
 {
     account_lock(s->view->account);
-    int result = session_begin(s, 0);
+    int result = view_measure_for_others(s);
+    if (result == 0)
+        result = session_begin(s, 0);
     if (result == 0) {
         struct picked p;
         session_pick(s, uids, &p);

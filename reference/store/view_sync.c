@@ -223,6 +223,8 @@ int view_refresh(struct mailbox_view *v, bool writer)
         errno = EAGAIN;
     if (again == 0 && writer && v->in_new > 0)
         again = take_rows(v);
+    if (again == 0 && v->unmeasured > 0 && account_counts_octets(v->account))
+        again = view_measure_all(v);
     if (again != 0) {
         if (errno == ESTALE && !v->gone)
             view_detach(v);

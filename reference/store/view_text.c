@@ -134,11 +134,13 @@ struct message_text *view_text(struct view_session *s, uint32_t seq)
     struct mailbox_view *v = s->view;
     int fd = -1;
     uint64_t size = 0;
+    bool measured = true;
     account_lock(v->account);
     struct row *r = row_by_uid(v, view_uid(s, seq));
     errno = ENOENT;
     if (r && !v->gone) {
         size = r->size;
+        measured = !(r->flags & ROW_UNMEASURED);
         fd = v->source->open(v, r);
     }
     int error = errno;
@@ -152,9 +154,16 @@ struct message_text *view_text(struct view_session *s, uint32_t seq)
         errno = ENOENT;
         return NULL;
     }
+    if (!measured && st.st_size > BLOCK)
+        maildir_wire_size(fd, &size);
     struct message_text *t = text_new(fd, st.st_size, size);
-    if (t && t->size != size)
+    if (t && !measured) {
+        account_lock(v->account);
+        session_note_measured(s, view_uid(s, seq), t->size, st.st_mtime);
+        account_unlock(v->account);
+    } else if (t && t->size != size) {
         correct_size(s, view_uid(s, seq), t->size);
+    }
     return t;
 }
 

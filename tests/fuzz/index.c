@@ -112,8 +112,8 @@ static bool use(struct store_account *a)
     view_close(s);
     uid_set_free(&all);
     uid_set_free(&gone);
-    good = folder_status(a, "INBOX", &st) == 0 && good;
-    good = folder_status(a, "other", &st) == 0 && good;
+    good = folder_status(a, "INBOX", true, &st) == 0 && good;
+    good = folder_status(a, "other", true, &st) == 0 && good;
     return good;
 }
 

@@ -71,7 +71,7 @@ Test(folder_maildir, made_again_it_is_another)
     folder_create(tom, "x", USE_TRASH, NULL);
     put_message("x", 0, NULL, "A: b\r\n\r\n");
     struct view_session *s = open_view("x");
-    cr_assert_eq(folder_status(tom, "x", &was), 0);
+    cr_assert_eq(folder_status(tom, "x", true, &was), 0);
     cr_assert_eq(was.messages, 1);
     cr_assert_eq(folder_delete(tom, "x"), 0);
     cr_assert_str_eq(sync_text(s, true), "gone");
@@ -80,7 +80,7 @@ Test(folder_maildir, made_again_it_is_another)
     cr_assert_str_eq(text_of(s, 1), "(gone)");
     view_close(s);
     cr_assert_eq(folder_create(tom, "x", 0, NULL), 0);
-    cr_assert_eq(folder_status(tom, "x", &is), 0);
+    cr_assert_eq(folder_status(tom, "x", true, &is), 0);
     cr_assert_eq(is.messages, 0);
     cr_assert_gt(is.uidvalidity, was.uidvalidity);
     cr_assert_str_neq(is.mailboxid, was.mailboxid);
@@ -93,7 +93,7 @@ Test(folder_maildir, renamed_with_all_below)
     folder_create(tom, "a/b/c", 0, NULL);
     folder_create(tom, "a/b", USE_JUNK, NULL);
     put_message("a/b/c", FLAG_SEEN, "word", "A: b\r\n\r\n");
-    folder_status(tom, "a/b/c", &was);
+    folder_status(tom, "a/b/c", true, &was);
     struct view_session *s = open_view("a/b/c");
     folder_subscribe(tom, "a/b", true);
     cr_assert_eq(folder_rename(tom, "a/b", "a/b/x"), -1);
@@ -104,7 +104,7 @@ Test(folder_maildir, renamed_with_all_below)
     cr_assert_eq(errno, ENOENT);
     cr_assert_eq(folder_rename(tom, "a/b", "new/name"), 0, "%s", strerror(errno));
     cr_assert_str_eq(list_text(), "INBOX a. a/b(none)* new+ new/name+ new/name/c");
-    folder_status(tom, "new/name/c", &is);
+    folder_status(tom, "new/name/c", true, &is);
     cr_assert_eq(is.uidvalidity, was.uidvalidity);
     cr_assert_str_eq(is.mailboxid, was.mailboxid, "RFC 8474 4: it stays when renamed");
     cr_assert_str_eq(flags_of(s), "1:S word");
@@ -123,9 +123,9 @@ Test(folder_maildir, the_inbox_is_emptied_by_renaming)
     cr_assert_eq(folder_rename(tom, "Inbox", "old"), 0, "%s", strerror(errno));
     cr_assert_str_eq(list_text(), "INBOX+ INBOX/below old");
     struct folder_status st;
-    folder_status(tom, "INBOX", &st);
+    folder_status(tom, "INBOX", true, &st);
     cr_assert(st.messages == 0 && st.uidnext == 3);
-    folder_status(tom, "old", &st);
+    folder_status(tom, "old", true, &st);
     cr_assert(st.messages == 2 && st.unseen == 1);
 }
 

@@ -363,7 +363,7 @@ EACH_FORMAT(the_quota_is_kept)
     cr_assert(q.octets == 40 && q.octets_limit == 40 && q.messages == 5 && q.messages_limit == 0);
     cr_assert_eq(store_flags(s, 1, 9, FLAGS_ADD, FLAG_DELETED, 0), 0);
     struct folder_status st;
-    cr_assert_eq(folder_status(tom, "INBOX", &st), 0);
+    cr_assert_eq(folder_status(tom, "INBOX", true, &st), 0);
     cr_assert(st.messages == 5 && st.deleted == 2 && st.deleted_size == 16 && st.size == 40, "unknown UIDs are not touched");
     uid_set_free(&set);
     uid_set_free(&one);
