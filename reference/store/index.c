@@ -58,6 +58,8 @@ static const char *const texts[STATEMENTS] = {
         " FROM message WHERE key BETWEEN ? AND ? AND modseq > ? ORDER BY key",
     [ST_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
     [ST_MESSAGE_FLAGS] = "UPDATE message SET flags = ?, keywords = ?, modseq = ? WHERE key = ?",
+    [ST_MESSAGES_FLAGS] = "UPDATE message SET flags = flags & ? | ?, keywords = keywords & ? | ?,"
+        " modseq = ? WHERE key BETWEEN ? AND ?",
     [ST_MESSAGE_FILE] = "UPDATE message SET file = ? WHERE key = ?",
     [ST_MESSAGE_SIZE] = "UPDATE message SET size = ? WHERE key = ?",
     [ST_MESSAGE_MEASURED] = "UPDATE message SET flags = ?, size = ?, date = ? WHERE key = ?",
@@ -141,7 +143,10 @@ static sqlite3_stmt *query(struct index *ix, enum statement which, const char *t
             sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, SQLITE_STATIC);
         } else {
             struct slice s = va_arg(ap, struct slice);
-            sqlite3_bind_blob64(st, i, s.p, s.n, SQLITE_STATIC);
+            if (types[i - 1] == 't')
+                sqlite3_bind_text(st, i, s.p, (int)s.n, SQLITE_STATIC);
+            else
+                sqlite3_bind_blob64(st, i, s.p, s.n, SQLITE_STATIC);
         }
     }
     return st;

@@ -1,7 +1,8 @@
 /* index.h - the SQLite file of an account; for the files of this folder only.
  *
  * Statements are a table (index.c); they are prepared when first used. Values are bound by a
- * string of types: 'i' int64_t, 's' const char * (NULL: null), 'b' struct slice. Every function
+ * string of types: 'i' int64_t, 's' const char * (NULL: null), 't' a
+ * struct slice as text, 'b' as it is. Every function
  * is called with the account's lock held.
  *
  * How durable: the file is in WAL mode. A commit that is not durable survives the end of the
@@ -20,7 +21,8 @@ enum statement {
     ST_MAILBOX_BY_NAME, ST_MAILBOX_BY_ID, ST_MAILBOX_ADD, ST_MAILBOX_SAVE, ST_MAILBOX_RECENT,
     ST_MAILBOX_RENAME,
     ST_MAILBOX_DELETE, ST_MAILBOX_NAMES, ST_MAILBOX_TOTALS,
-    ST_MESSAGES, ST_MESSAGES_SINCE, ST_MESSAGE_ADD, ST_MESSAGE_FLAGS, ST_MESSAGE_FILE,
+    ST_MESSAGES, ST_MESSAGES_SINCE, ST_MESSAGE_ADD, ST_MESSAGE_FLAGS, ST_MESSAGES_FLAGS,
+        ST_MESSAGE_FILE,
         ST_MESSAGE_SIZE, ST_MESSAGE_MEASURED,
     ST_MESSAGE_DELETE,
     ST_VANISHED_ADD, ST_VANISHED_SINCE, ST_VANISHED_COUNT, ST_VANISHED_NTH, ST_VANISHED_PRUNE,

@@ -28,22 +28,29 @@ void maildir_flags_add(struct buf *name, uint32_t flags, uint64_t keywords)
 
 void maildir_flags_parse(struct slice file, uint32_t *flags, uint64_t *keywords, bool *odd)
 {
-    struct buf ours = {0};
     ptrdiff_t colon = slice_index(file, ':');
     struct slice info = slice_sub(file, colon < 0 ? file.n : (size_t)colon, file.n);
+    bool foreign = false;
+    char before = 0;
     *flags = 0;
     *keywords = 0;
-    for (size_t i = 3; slice_starts(info, SLICE(":2,")) && i < info.n; i++) {
+    *odd = !slice_starts(info, SLICE(":2,"));
+    for (size_t i = 3; !*odd && i < info.n; i++) {
+        bool known = false;
         for (size_t k = 0; k < LETTERS; k++) {
-            if (info.p[i] == letters[k].letter)
+            if (info.p[i] == letters[k].letter) {
                 *flags |= letters[k].flag;
+                known = true;
+            }
         }
-        if (info.p[i] >= 'a' && info.p[i] <= 'z')
+        if (info.p[i] >= 'a' && info.p[i] <= 'z') {
             *keywords |= 1ull << (info.p[i] - 'a');
+            known = true;
+        }
+        foreign = foreign || !known || info.p[i] <= before;    /* ours rise, each once */
+        before = info.p[i];
     }
-    maildir_flags_add(&ours, *flags, *keywords);
-    *odd = !slice_eq(info, buf_slice(&ours));
-    buf_free(&ours);
+    *odd = *odd || foreign;
 }
 
 uint64_t maildir_emailid(struct slice base)
@@ -114,7 +121,7 @@ static int by_base(const void *a, const void *b)
 /* False: it is gone again. */
 static bool complete(struct mailbox_view *v, struct found *f, bool measured)
 {
-    struct slice date = maildir_base(f->name);
+    struct slice rest = maildir_base(f->name), date;
     uint64_t seconds;
     if (!measured)
         f->flags |= ROW_UNMEASURED;
@@ -122,7 +129,7 @@ static bool complete(struct mailbox_view *v, struct found *f, bool measured)
                                   &f->date) < 0)
         return false;
     /* A name begins with the second in which the file came here. */
-    slice_next(&date, '.', &date);
+    slice_next(&rest, '.', &date);
     f->saved = slice_number(date, UINT32_MAX, &seconds) ? (int64_t)seconds : f->date;
     return true;
 }

@@ -323,7 +323,7 @@ uint32_t view_get_many(struct view_session *s, uint32_t first, uint32_t count, b
             .modseq = r->modseq, .size = r->size, .emailid = emailid(v, r),
             .internal_date = r->date, .save_date = r->saved,
             .recent = s->recent.n > 0 && uid_set_has(&s->recent, r->uid), .expunged = expunged,
-            .measured = !(r->flags & ROW_UNMEASURED),
+            .measured = !(r->flags & ROW_UNMEASURED) || !v->source->measure,
         };
         if (measured && !m->measured && !expunged)
             session_measure(s, row_by_uid(v, r->uid), m);

@@ -399,12 +399,9 @@ int view_commit(struct mailbox_view *v, const struct mailbox_row *before)
 
 int view_index_add(struct mailbox_view *v, const struct row *r, struct slice name)
 {
-    char *file = slice_dup(name);
-    int result = index_run(&v->account->index, ST_MESSAGE_ADD, "iiiiiiis",
-                           MESSAGE_KEY(&v->box, r->uid), (int64_t)r->flags, (int64_t)r->keywords,
-                           (int64_t)r->modseq, (int64_t)r->size, r->date, (int64_t)r->saved, file);
-    free(file);
-    return result;
+    return index_run(&v->account->index, ST_MESSAGE_ADD, "iiiiiiit",
+                     MESSAGE_KEY(&v->box, r->uid), (int64_t)r->flags, (int64_t)r->keywords,
+                     (int64_t)r->modseq, (int64_t)r->size, r->date, (int64_t)r->saved, name);
 }
 
 int view_index_flags(struct mailbox_view *v, const struct row *r)

@@ -9,6 +9,9 @@
 
 size_t row_from(const struct mailbox_view *v, uint32_t uid)
 {
+    size_t guess = v->n > 0 ? (size_t)uid - v->v[0].uid : 0;
+    if (guess < v->n && v->v[guess].uid == uid)
+        return guess;              /* the usual case: no UID before it is missing */
     size_t low = 0, high = v->n;
     while (low < high) {
         size_t mid = low + (high - low) / 2;

@@ -98,6 +98,7 @@ struct storing {
     struct uid_set *done, *modified, *missing;
     struct uid_set own;            /* that the client need not be told */
     struct row *after;             /* by the index into picked */
+    enum written { NOT, ALONE, WITH_OTHERS } *written;     /* how the index gets it, by the same */
 };
 
 static void apply_change(const struct flags_change *c, struct row *r)
@@ -120,7 +121,7 @@ static void apply_change(const struct flags_change *c, struct row *r)
 }
 
 /* 1: changed; 0: it stays as it was; -1. */
-static int store_one(struct storing *st, uint32_t row, struct row *after)
+static int store_one(struct storing *st, uint32_t row, struct row *after, enum written *written)
 {
     struct mailbox_view *v = st->s->view;
     struct row *r = &v->v[row];
@@ -144,11 +145,10 @@ static int store_one(struct storing *st, uint32_t row, struct row *after)
         after->flags = (after->flags & ROW_FLAGS) | (r->flags & ~(uint32_t)ROW_FLAGS);
         after->name = r->name;
         after->modseq = v->box.modseq;
+        *written = place == r->flags ? WITH_OTHERS : ALONE;
         if ((place ^ r->flags) & (ROW_ODD | ROW_NEW) &&
             index_run(&v->account->index, ST_MESSAGE_FILE, "si", row_name(v, r),
                       MESSAGE_KEY(&v->box, r->uid)) < 0)
-            return -1;
-        if (view_index_flags(v, after) < 0)
             return -1;
         view_count_out(&v->box, r);
         view_count_in(&v->box, after);
@@ -160,6 +160,42 @@ static int store_one(struct storing *st, uint32_t row, struct row *after)
     return changes;
 }
 
+/* Neighbours to which just the same happened. */
+static int write_run(struct storing *st, uint32_t first_uid, uint32_t last_uid)
+{
+    const struct flags_change *c = st->change;
+    struct mailbox_view *v = st->s->view;
+    int64_t flags = c->flags & FLAGS_ALL, keep = -1, keep_keywords = -1;
+    if (c->how == FLAGS_REPLACE) {
+        keep = ~(int64_t)FLAGS_ALL;
+        keep_keywords = 0;
+    } else if (c->how == FLAGS_REMOVE) {
+        keep = ~flags;
+        keep_keywords = ~(int64_t)c->keywords;
+    }
+    bool adds = c->how != FLAGS_REMOVE;
+    return index_run(&v->account->index, ST_MESSAGES_FLAGS, "iiiiiii", keep, adds ? flags : 0,
+                     keep_keywords, adds ? (int64_t)c->keywords : 0, (int64_t)v->box.modseq,
+                     MESSAGE_KEY(&v->box, first_uid), MESSAGE_KEY(&v->box, last_uid));
+}
+
+/* One statement for a whole run makes the index a small part of the work. */
+static int write_index(struct storing *st, const struct picked *p)
+{
+    int result = 0;
+    for (size_t i = 0, end; i < p->n && result == 0; i = end) {
+        end = i + 1;
+        if (st->written[i] == ALONE)
+            result = view_index_flags(st->s->view, &st->after[i]);
+        if (st->written[i] != WITH_OTHERS)
+            continue;
+        while (end < p->n && st->written[end] == WITH_OTHERS && p->rows[end] == p->rows[end - 1] + 1)
+            end++;
+        result = write_run(st, st->after[i].uid, st->after[end - 1].uid);
+    }
+    return result;
+}
+
 static int store_all(struct storing *st, struct picked *p)
 {
     struct mailbox_view *v = st->s->view;
@@ -167,11 +203,14 @@ static int store_all(struct storing *st, struct picked *p)
     int result = 0;
     bool any = false;
     st->after = xreallocarray(NULL, p->n + 1, sizeof *st->after);
+    st->written = xcalloc(p->n + 1, sizeof *st->written);
     v->box.modseq++;
     for (size_t i = 0; i < p->n && result >= 0; i++) {
-        result = store_one(st, p->rows[i], &st->after[i]);
+        result = store_one(st, p->rows[i], &st->after[i], &st->written[i]);
         any = any || result == 1;
     }
+    if (result >= 0 && any)
+        result = write_index(st, p);
     if (result < 0) {
         view_abort(v, &before);
     } else if (!any) {             /* nothing happened, so nothing has a new mod-sequence */
@@ -188,13 +227,14 @@ static int store_all(struct storing *st, struct picked *p)
         view_wake(v, st->s);
     }
     free(st->after);
+    free(st->written);
     return result;
 }
 
 int view_store(struct view_session *s, const struct uid_set *uids, const struct flags_change *c,
                bool silent, struct uid_set *done, struct uid_set *modified, struct uid_set *missing)
 {
-    struct storing st = {s, c, silent, done, modified, missing, {0}, NULL};
+    struct storing st = {s, c, silent, done, modified, missing, {0}, NULL, NULL};
     account_lock(s->view->account);
     int result = session_begin(s, 0);
     if (result == 0) {

@@ -69,7 +69,7 @@ static inline const char *text_of(struct view_session *s, uint32_t seq)
     while ((n = message_text_read(t, b.len, chunk, sizeof chunk)) > 0)
         buf_add(&b, chunk, (size_t)n);
     cr_assert_eq(n, 0);
-    cr_assert(view_get(s, seq, &m));
+    cr_assert_eq(view_get_many(s, seq, 1, true, &m), 1);
     cr_assert_eq(m.size, b.len, "the size told is the size given");
     cr_assert_eq(message_text_size(t), b.len);
     message_text_free(t);
