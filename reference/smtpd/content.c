@@ -9,6 +9,7 @@
 #include "reference/message/received.h"
 #include "reference/smtpd/data_reader.h"
 #include "reference/smtpd/filters.h"
+#include "reference/smtpd/header_addresses.h"
 #include "reference/tls/tls.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ struct content {
     struct queue_writer *w;
     struct content_faults faults;
     struct header_scan header;
+    struct header_addresses addresses; /* of a submitted message */
     bool in_header;
     bool dropping;             /* a field that is not taken over, and its folded lines */
     struct buf fields;         /* the header as it came, for the operator's rules */
@@ -136,6 +138,8 @@ static void header_line(struct content *in, struct slice line)
 {
     check_header_line(in, line);
     enum header_line kind = header_scan_line(&in->header, slice_sub(line, 0, line.n - 2));
+    if (kind == HEADER_FIELD && config_is_submission(in->s->peer->service))
+        header_addresses_line(&in->addresses, slice_sub(line, 0, line.n - 2));
     if (kind != HEADER_FIELD) {
         in->in_header = false;
         add_missing_fields(in);
@@ -237,6 +241,9 @@ bool content_refused(struct content *in)
         smtpd_refuse(s, 554, "5.4.6", "mail-loop", "RFC 5321 6.3",
                      "message has been through %d servers: it is going in a circle",
                      in->header.received);
+    else if (in->addresses.wrong)
+        smtpd_refuse(s, 554, "5.6.0", "header-unqualified", "RFC 6409 4.2",
+                     "<%.200s> in the header: give the whole name of the domain", in->addresses.wrong);
     else if (in->write_errno != 0)
         refuse_for_errno(s, in->write_errno);
     else if (in->refused_by_rule)
@@ -283,6 +290,7 @@ static int take_its_way(struct content *in, enum filter_action action)
 static void content_free(struct content *in)
 {
     buf_free(&in->line);
+    header_addresses_free(&in->addresses);
     buf_free(&in->fields);
     in->s->policy.header = (struct slice){0};
     free(in);
@@ -331,6 +339,7 @@ void content_finish(struct content *in)
 {
     const struct smtpd_spool *spool = in->s->ctx->spool;
     end_header(in);
+    header_addresses_end(&in->addresses);
     enum filter_action action = FILTER_REFUSE;
     if (in->redirected && !is_hopeless(in) && !rewrite_envelope(in))
         in->write_errno = errno;
