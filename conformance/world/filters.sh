@@ -28,6 +28,10 @@ opendkim)
 dmarc) filter opendmarc 8893 ;;
 mimedefang) filter mimedefang 8894 ;;
 rspamd) filter rspamd 11332 ;;
+hold-scan)
+    filter clamd 3310
+    setpriv --pdeathsig KILL "$WORLD/hold-scanner" "$(basename "$FOLDER")" >"$STATE/hold-scanner.log" 2>&1 &
+    ;;
 amavis)
     filter clamd 3310
     filter amavisd 10024

@@ -30,6 +30,7 @@ policy) at_data='  deny condition = ${if match{$h_Subject:}{\N(?i)cheap pills\N}
   deny recipients = bob@second.test
   deny recipients = tom@magedu.test
        senders = *@ads.example' ;;
+masks) lists='  deny dnslists = bm.test&0.0.0.2 : bm.test&0.0.0.4' ;;
 names) lists='  deny !verify = reverse_host_lookup
   deny !verify = helo' ;;
 scores) early=true at_connect='  accept delay = 1s'
@@ -50,7 +51,7 @@ av_scanner = clamd:192.0.2.30 3310'
     lists='  deny hosts = <; 198.51.100.64/26
   deny !verify = reverse_host_lookup
   deny condition = ${if !match{$sender_helo_name}{\\N\\.\\N}}
-  deny dnslists = bl.test : dbl.test/$sender_address_domain
+  deny dnslists = bl.test : dbl.test/$sender_address_domain : dbl.test/$sender_helo_name : dbl.test/$sender_host_name
   deny senders = *@blocked.example
   deny recipients = tom@magedu.test
        senders = *@ads.example
@@ -63,6 +64,7 @@ spamd|spamd-defer|spamd-accept|spamassassin) scanners="spamd_address = $spamd 78
 clamd|clamav|clamd-accept) scanners="av_scanner = clamd:$clamd 3310"
     [ "$PROFILE" = clamd-accept ] && ok=/defer_ok || ok=
     at_data="  deny malware = */tmo=2s$ok" ;;
+hold-scan) at_data='  accept control = freeze/no_tell' ;;
 amavis|content-filter)
     there=192.0.2.30 here=192.0.2.1
     [ "$PROFILE" = content-filter ] || there=127.0.0.1 here=127.0.0.1
