@@ -119,6 +119,12 @@ test: deps-lab-demo-test
 	@$(call PYTEST,build/san) tests/drive || { echo "== once more, what failed (a busy machine is no fault)"; \
 		$(call PYTEST,build/san) --last-failed tests/drive; }
 
+# Races between the threads of smtpd and of the queue, under a bounded load; some three minutes. ThreadSanitizer
+# wants the addresses that setarch gives it.
+tsan: deps-lab-test
+	@$(MAKE) WERROR=1 SAN=thread BUILD=build/tsan all
+	@BUILD=build/tsan setarch -R /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/tsan \
+		tests/drive/test_policy.py tests/drive/test_policy_dns.py tests/drive/test_queue.py tests/drive/test_queue_ctl.py
 unit: deps-test
 	@$(MAKE) SAN=address BUILD=build/san unit-programs
 	@tests/unit/run build/san/unit
@@ -205,6 +211,7 @@ help:
 	@echo "make spec          writes SPEC.md anew: every clause and the scenarios that prove it"
 	@echo "make bench         messages a second, CPU and memory beside Postfix and Exim"
 	@echo "make bench-queue   a queue of 100,000 messages: start-up, scan, list, drain"
+	@echo "make tsan          ThreadSanitizer on the shared state of policy and queue"
 	@echo "make bench-defence connections a second with client names and five DNS lists, beside Postfix"
 	@echo "make bench-filters messages a second through opendkim and amavisd-new, beside Postfix"
 	@echo "make bench-imap    IMAP and POP3 beside Dovecot on the same mailbox"
@@ -217,4 +224,5 @@ clean:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .PHONY: bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-queue bench-defence bench-filters bench-imap conformance spec install clean
+.PHONY: tsan bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence bench-filters bench-imap conformance spec install clean
 .SECONDARY:
