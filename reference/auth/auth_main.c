@@ -50,15 +50,26 @@ static void wiping_free(void *p)
 
 struct auth_role { struct accounts *accounts; struct sasl_server *sasl; };
 
+/* Whoever keeps a connection open for its next question makes another when this one ends; but one that
+ * was just made is waited for, and an exchange under way has to go on where it began. */
+static enum io next_request(struct stream *s, const struct session_info *info, bool idle, struct buf *line)
+{
+    enum line_end end;
+    stream_set_idle(s, idle);
+    enum io r = idle && service_stopping(info->service)
+                    ? IO_EOF : stream_read_line(s, line, AUTH_REQUEST_MAX, &end);
+    stream_set_idle(s, false);
+    return r;
+}
+
 static void session(struct stream *s, const struct session_info *info, void *ctx)
 {
-    (void)info;
     struct auth_role *role = ctx;
     struct sasl_connection connection = {.server = role->sasl, .verdict = verdict};
     struct buf line = {0}, answer = {0};
-    enum line_end end;
+    bool answered = false;
     buf_reserve(&line, AUTH_REQUEST_MAX + 1);
-    while (stream_read_line(s, &line, AUTH_REQUEST_MAX, &end) == IO_OK) {
+    while (next_request(s, info, answered && connection.exchange == NULL, &line) == IO_OK) {
         buf_clear(&answer);
         bool understood = auth_answer(role->accounts, &connection, buf_slice(&line), &answer);
         explicit_bzero(line.data, line.cap);
@@ -66,6 +77,7 @@ static void session(struct stream *s, const struct session_info *info, void *ctx
         if (!understood || stream_write(s, answer.data, answer.len) != IO_OK ||
             stream_flush(s) != IO_OK)
             break;
+        answered = true;
     }
     if (line.cap)
         explicit_bzero(line.data, line.cap);

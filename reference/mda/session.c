@@ -355,10 +355,24 @@ static void execute(struct session *s, struct slice line)
         c->run(s, argument);
 }
 
+/* Between transactions nothing would be lost by a stop. */
+static bool stops(const struct session *s)
+{
+    return s->ctx->service && service_stopping(s->ctx->service) && s->phase != MAIL;
+}
+
+static enum io read_command(struct session *s, struct buf *line, enum line_end *end)
+{
+    stream_set_idle(s->io, s->phase != MAIL);
+    enum io r = stops(s) ? IO_EOF : stream_read_line(s->io, line, LINE_MAX_OCTETS, end);
+    stream_set_idle(s->io, false);
+    return r;
+}
+
 static void serve_line(struct session *s, struct buf *line)
 {
     enum line_end end = LINE_CRLF;
-    enum io r = stream_read_line(s->io, line, LINE_MAX_OCTETS, &end);
+    enum io r = read_command(s, line, &end);
     if (r == IO_OK && end == LINE_LF) {
         mda_reply(s, "500 5.5.2 a line ends in CRLF");    /* RFC 5321 2.3.8 */
     } else if (r == IO_OK) {
@@ -367,15 +381,12 @@ static void serve_line(struct session *s, struct buf *line)
         mda_reply(s, "500 5.5.2 the line is too long");
     } else {
         s->closing = true;
-        if (r == IO_TIMEOUT)
+        if (stops(s))
+            mda_reply(s, "421 4.3.2 %s shutting down", s->config->hostname);
+        else if (r == IO_TIMEOUT)
             mda_reply(s, "421 4.4.2 %s time-out, closing", s->config->hostname);
     }
-    if (s->closing)
-        return;
-    if (s->ctx->service && service_stopping(s->ctx->service) && s->phase != MAIL) {
-        mda_reply(s, "421 4.3.2 %s shutting down", s->config->hostname);
-        s->closing = true;
-    } else if (s->errors >= s->config->errors) {
+    if (!s->closing && s->errors >= s->config->errors) {
         mda_reply(s, "421 4.7.0 %s too many errors, closing", s->config->hostname);
         s->closing = true;
     }

@@ -192,6 +192,24 @@ def test_stop_is_bounded(postroad):
     assert server.events("master.role-killed", role="mda")
 
 
+def test_idle_connections_between_roles_do_not_hold_up_a_stop(postroad):
+    """Whoever holds a connection to the delivery agent or to auth for its next message is told to go."""
+    server = postroad(config='timeouts { stop = "60s" }')     # three quarters of it for what is under way
+    idle = []
+    for name in ("lmtp", "auth"):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(str(server.spool / "run" / name))
+        idle.append(s)
+    assert idle[0].recv(100).startswith(b"220 ")
+    idle[1].sendall(b'{"op":"lookup","address":"tom@hehuan.test"}\n')
+    assert b'"ok"' in idle[1].recv(500)
+    began = time.monotonic()
+    assert server.stop(timeout=100) == 0
+    assert time.monotonic() - began < 40
+    assert idle[0].recv(100).startswith(b"421 4.3.2 ")
+    assert idle[1].recv(100) == b""
+
+
 def test_another_delivery_agent(postroad):
     server = postroad(config='mda-socket = "127.0.0.1:2424"')
     assert set(server.role_pids()) == ROLES - {"mda"}
