@@ -196,6 +196,15 @@ static bool any_high_octet(const char *p, size_t n)
     return seen & 0x8080808080808080u;
 }
 
+static bool any_line_with_dot(const char *p, size_t n, char last)
+{
+    const char *begin = p, *end = p + n;
+    for (; (p = memchr(p, '.', (size_t)(end - p))); p++)
+        if ((p == begin ? last : p[-1]) == '\n')
+            return true;
+    return false;
+}
+
 int queue_write(struct queue_writer *w, const void *p, size_t n)
 {
     if (w->error)
@@ -203,7 +212,7 @@ int queue_write(struct queue_writer *w, const void *p, size_t n)
     if (w->error || n == 0)
         return w->error ? -1 : 0;
     if (!w->dots)
-        w->dots = (w->last == '\n' && *(const char *)p == '.') || memmem(p, n, "\n.", 2);
+        w->dots = any_line_with_dot(p, n, w->last);
     if (!w->high_octets)
         w->high_octets = any_high_octet(p, n);
     w->last = ((const char *)p)[n - 1];

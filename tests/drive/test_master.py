@@ -27,15 +27,15 @@ def pid_file(server):
 
 def test_one_process_a_role_and_a_clean_end(postroad):
     server = postroad()
+    wait_for(lambda: set(server.role_pids()) == ROLES, what="the names of all roles")
     pids = server.role_pids()
-    assert set(pids) == ROLES
     assert greeting(server.smtp_port).startswith(b"220 ")
     assert greeting(server.submission_port).startswith(b"220 ")
     assert greeting(server.pop3_port).startswith(b"+OK")
     assert pid_file(server).read_text() == f"{server.process.pid}\n"
     for pid in pids.values():
-        status = pathlib.Path(f"/proc/{pid}/status").read_text()
-        assert "NoNewPrivs:\t1" in status
+        status = pathlib.Path(f"/proc/{pid}/status")
+        wait_for(lambda: "NoNewPrivs:\t1" in status.read_text(), what="no new privileges")
     sockets = {s.name for s in (server.spool / "run").iterdir()}
     assert {"auth", "queue", "lmtp"} <= sockets
     assert server.stop() == 0
