@@ -2,46 +2,21 @@
  * name", or "AUTH n" with n octets behind it: service, "login", name, password, a line each. The
  * answer is lines NAME=value up to a line with a dot, or the line FAIL; when it can reach none of
  * its own sources it hangs up without an answer. */
-#include "reference/auth/backend.h"
+#include "reference/auth/checker.h"
 
 #include "base/mem.h"
-#include "base/net.h"
-#include "base/stream.h"
-#include "base/timing.h"
 #include "reference/auth/users.h"
 #include "reference/auth/virtual_db.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum { LINE_ROOM = 4096, LINES_MAX = 100 };
 
-static void *open_authdaemon(const struct accounts_conf *conf) { return (void *)(uintptr_t)conf; }
-static void close_authdaemon(void *state) { (void)state; }
-
-static struct stream *connect_to(const struct accounts_conf *conf, struct buf *why)
-{
-    const char *path = conf->path ? conf->path : "/run/courier/authdaemon/socket";
-    char *text = xasprintf("unix:%s", path);
-    struct netaddr address;
-    int fd = netaddr_parse(&address, slice_str(text), 0)
-                 ? net_connect(&address, NULL, conf->timeout) : -1;
-    free(text);
-    if (fd < 0) {
-        buf_printf(why, "%s: %s; is authdaemond running?\n", path, strerror(errno));
-        return NULL;
-    }
-    struct stream *s = stream_new_fd(fd);
-    stream_set_timeout(s, conf->timeout);
-    stream_set_deadline(s, mono_ms() + conf->timeout);
-    return s;
-}
+static const struct checker checker = {"/run/courier/authdaemon/socket", "authdaemond"};
 
 static void probe(void *state, struct buf *errors)
 {
-    struct stream *s = connect_to(state, errors);
-    if (s)
-        stream_close(s);
+    checker_probe(&checker, state, errors);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -115,7 +90,7 @@ static bool name_good(const struct account_query *q)
 static enum auth_status ask(const struct accounts_conf *conf, const struct account_query *q,
                             const struct buf *request, struct record *out, struct buf *why)
 {
-    struct stream *s = connect_to(conf, why);
+    struct stream *s = checker_connect(&checker, conf, why);
     if (!s)
         return AUTH_TEMPFAIL;
     enum auth_status status = AUTH_TEMPFAIL;
@@ -185,8 +160,8 @@ const struct backend_type backend_authdaemon = {
     .name = "authdaemon",
     .remote = true,
     .check = check,
-    .open = open_authdaemon,
-    .close = close_authdaemon,
+    .open = checker_open,
+    .close = checker_close,
     .probe = probe,
     .look_up = look_up,
     .verify = verify,

@@ -1,45 +1,20 @@
 /* backend_saslauthd.c - Cyrus SASL's saslauthd checks the passwords of the system's users. On its
  * socket a request is four counted texts (two octets of length, high one first): name, password,
  * service, realm. The answer is one counted text that begins with OK or NO. */
-#include "reference/auth/backend.h"
+#include "reference/auth/checker.h"
 
 #include "base/mem.h"
-#include "base/net.h"
-#include "base/stream.h"
-#include "base/timing.h"
 #include "reference/auth/system_user.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 enum { TEXT_MAX = 256, ANSWER_MAX = 1024 };
 
-static void *open_saslauthd(const struct accounts_conf *conf) { return (void *)(uintptr_t)conf; }
-static void close_saslauthd(void *state) { (void)state; }
-
-static struct stream *connect_to(const struct accounts_conf *conf, struct buf *why)
-{
-    const char *path = conf->path ? conf->path : "/var/run/saslauthd/mux";
-    char *text = xasprintf("unix:%s", path);
-    struct netaddr address;
-    int fd = netaddr_parse(&address, slice_str(text), 0)
-                 ? net_connect(&address, NULL, conf->timeout) : -1;
-    free(text);
-    if (fd < 0) {
-        buf_printf(why, "%s: %s; is saslauthd running?\n", path, strerror(errno));
-        return NULL;
-    }
-    struct stream *s = stream_new_fd(fd);
-    stream_set_timeout(s, conf->timeout);
-    stream_set_deadline(s, mono_ms() + conf->timeout);
-    return s;
-}
+static const struct checker checker = {"/var/run/saslauthd/mux", "saslauthd"};
 
 static void probe(void *state, struct buf *errors)
 {
-    struct stream *s = connect_to(state, errors);
-    if (s)
-        stream_close(s);
+    checker_probe(&checker, state, errors);
 }
 
 static enum auth_status look_up(void *state, const struct account_query *q, struct record *out,
@@ -92,7 +67,7 @@ static enum auth_status verify(void *state, const struct account_query *q, const
     (void)out;
     if (strlen(password) >= TEXT_MAX || strlen(q->local) >= TEXT_MAX)
         return AUTH_NO;        /* longer than it takes */
-    struct stream *s = connect_to(conf, why);
+    struct stream *s = checker_connect(&checker, conf, why);
     if (!s)
         return AUTH_TEMPFAIL;
     buf_reserve(&request, 4 * (TEXT_MAX + 2));
@@ -119,8 +94,8 @@ const struct backend_type backend_saslauthd = {
     .name = "saslauthd",
     .remote = true,
     .check = check,
-    .open = open_saslauthd,
-    .close = close_saslauthd,
+    .open = checker_open,
+    .close = checker_close,
     .probe = probe,
     .look_up = look_up,
     .verify = verify,

@@ -115,9 +115,8 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
-/* RFC 7662 2.2 */
-static enum oauth_verdict judge(const struct config *c, struct slice answer, char **user,
-                                struct buf *why)
+enum oauth_verdict oauth_judge(const struct config *c, struct slice answer, char **user,
+                               struct buf *why)
 {
     json_t *o = json_loadb(answer.p ? answer.p : "", answer.n, 0, NULL);
     const json_t *active = json_object_get(o, "active"), *until = json_object_get(o, "exp");
@@ -207,7 +206,7 @@ enum oauth_verdict oauth_introspect(const struct config *c, const char *token, c
         buf_printf(&form, strchr("+/=", *p) ? "%%%02X" : "%c", *p);
     long status = post(c, form.data, &answer, why);
     if (status == 200)
-        v = judge(c, buf_slice(&answer), user, why);
+        v = oauth_judge(c, buf_slice(&answer), user, why);
     else if (status)
         buf_printf(why, "%s: HTTP status %ld", c->oauth_introspection, status);
     explicit_bzero(form.data, form.cap);

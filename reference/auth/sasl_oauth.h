@@ -25,6 +25,9 @@ enum oauth_verdict {
 /* Asks within config->oauth_timeout, in the thread of the caller. *why: of OAUTH_UNAVAILABLE. */
 enum oauth_verdict oauth_introspect(const struct config *c, const char *token, char **user,
                                     struct buf *why);
+/* What the server's answer (RFC 7662 2.2) says of the token. */
+enum oauth_verdict oauth_judge(const struct config *c, struct slice answer, char **user,
+                               struct buf *why);
 /* The error message for the client (RFC 7628 3.2.2), which it has to answer before it fails. */
 void oauth_error(const struct config *c, enum oauth_verdict v, struct buf *challenge);
 

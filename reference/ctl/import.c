@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-enum { FILE_MAX = 64 * 1024 * 1024, COLUMNS_MAX = 32, DAY = 86400 };
+enum { FILE_MAX = 64 * 1024 * 1024, COLUMNS_MAX = CSV_COLUMNS_MAX, DAY = 86400 };
 
 struct import {
     const struct user_options *o;
@@ -72,7 +72,8 @@ static bool passwd_user(struct import *in, const struct passwd *pw)
         r.secret = shadow_secret(in->o->shadow, pw->pw_name, &r.expires);
         if (!r.secret)      /* the old way: the hash is in the file itself */
             r.secret = xstrdup(strlen(pw->pw_passwd) > 1 ? pw->pw_passwd : "!");
-        good = ctl_user_fields(in->o, &r) && put(in, &r);
+        wrong = ctl_user_fields(in->o, &r);
+        good = wrong ? wrong_line(in, wrong) : put(in, &r);
     }
     record_free(&r);
     free(text);
@@ -107,8 +108,7 @@ static bool import_passwd(struct import *in)
 
 /* ---- CSV (RFC 4180) -------------------------------------------------------------------------- */
 
-/* Takes one record off *rest into fields. How many there are, 0 at the end, -1 when it is wrong. */
-static int csv_record(struct slice *rest, struct buf *field)
+int csv_record(struct slice *rest, struct buf *field)
 {
     int n = 0;
     if (rest->n == 0)
@@ -143,6 +143,13 @@ static int csv_record(struct slice *rest, struct buf *field)
     return -1;
 }
 
+/* The last of two columns of one name counts. */
+static void set(char **text, const char *value)
+{
+    free(*text);
+    *text = *value ? xstrdup(value) : NULL;
+}
+
 static bool csv_field(struct user_options *o, struct record *r, char **password,
                       const char *column, const char *value)
 {
@@ -158,11 +165,11 @@ static bool csv_field(struct user_options *o, struct record *r, char **password,
     if (strcmp(column, "disabled") == 0)
         r->disabled = *value && strcmp(value, "0") != 0 && strcmp(value, "false") != 0;
     else if (strcmp(column, "address") == 0)
-        r->account.user = xstrdup(value);
+        set(&r->account.user, value);
     else if (strcmp(column, "secret") == 0)
-        r->secret = *value ? xstrdup(value) : NULL;
+        set(&r->secret, value);
     else if (strcmp(column, "password") == 0)
-        *password = *value ? xstrdup(value) : NULL;
+        set(password, value);
     else
         return false;
     return true;
@@ -178,15 +185,19 @@ static bool csv_user(struct import *in, struct buf *column, struct buf *field, i
         if (!csv_field(&o, &r, &password, buf_str(&column[i]), buf_str(&field[i])))
             wrong = "a column that is not known; known are address, secret, password, scheme, "
                     "quota, home, uid, gid, groups, expires, disabled";
+    if (!wrong && !r.account.user)
+        wrong = "no address";
     if (!wrong)
         wrong = virtual_address(slice_str(r.account.user), false, &address);
+    if (!wrong)
+        wrong = ctl_user_fields(&o, &r);
     if (!wrong && !r.secret)
         r.secret = password ? secret_make(o.scheme ? o.scheme : "crypt", password) : xstrdup("!");
     if (!wrong && !r.secret)
         wrong = "a password or scheme that cannot be used";
     free(r.account.user);
     r.account.user = address;
-    bool good = wrong ? wrong_line(in, wrong) : ctl_user_fields(&o, &r) && put(in, &r);
+    bool good = wrong ? wrong_line(in, wrong) : put(in, &r);
     if (password)
         explicit_bzero(password, strlen(password));
     free(password);
@@ -194,16 +205,13 @@ static bool csv_user(struct import *in, struct buf *column, struct buf *field, i
     return good;
 }
 
-static bool import_csv(struct import *in)
+static bool csv_users(struct import *in, struct slice rest)
 {
-    struct buf text = {0}, column[COLUMNS_MAX] = {{0}}, field[COLUMNS_MAX] = {{0}};
-    bool good = buf_read_file(&text, in->file, FILE_MAX) == 0;
-    struct slice rest = buf_slice(&text);
-    int columns = good ? csv_record(&rest, column) : 0, n;
+    struct buf column[COLUMNS_MAX] = {{0}}, field[COLUMNS_MAX] = {{0}};
+    int columns = csv_record(&rest, column), n;
+    bool good = true;
     in->line = 1;
-    if (!good)
-        buf_printf(&in->errors, "%s: %s\n", in->file, strerror(errno));
-    else if (columns <= 0)
+    if (columns <= 0)
         good = wrong_line(in, "no line with the columns' names; begin with address,password");
     while (good && (n = csv_record(&rest, field)) != 0) {
         in->line++;
@@ -214,11 +222,35 @@ static bool import_csv(struct import *in)
     }
     for (int i = 0; i < COLUMNS_MAX; i++) {
         buf_free(&column[i]);
+        if (field[i].cap)          /* it may have been a password */
+            explicit_bzero(field[i].data, field[i].cap);
         buf_free(&field[i]);
     }
+    return good;
+}
+
+static bool import_csv(struct import *in)
+{
+    struct buf text = {0};
+    bool good = buf_read_file(&text, in->file, FILE_MAX) == 0;
+    if (!good)
+        buf_printf(&in->errors, "%s: %s\n", in->file, strerror(errno));
+    good = good && csv_users(in, buf_slice(&text));
     if (text.cap)
         explicit_bzero(text.data, text.cap);
     buf_free(&text);
+    return good;
+}
+
+bool ctl_import_csv(sqlite3 *db, const char *name, struct slice text, unsigned *users,
+                    struct buf *errors)
+{
+    static const struct user_options none;
+    struct import in = {.o = &none, .db = db, .file = name};
+    bool good = csv_users(&in, text);
+    *users = in.users;
+    buf_add_slice(errors, buf_slice(&in.errors));
+    buf_free(&in.errors);
     return good;
 }
 

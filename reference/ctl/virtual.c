@@ -93,7 +93,7 @@ static bool number(const char *text, int64_t *out)
     return good;
 }
 
-bool ctl_user_fields(const struct user_options *o, struct record *r)
+const char *ctl_user_fields(const struct user_options *o, struct record *r)
 {
     struct account *a = &r->account;
     uint64_t quota = 0;
@@ -108,10 +108,8 @@ bool ctl_user_fields(const struct user_options *o, struct record *r)
         wrong = "--uid and --gid are numbers";
     if (o->home && o->home[0] != '/')
         wrong = "--home is an absolute path";
-    if (wrong) {
-        fprintf(stderr, "postroad: %s\n", wrong);
-        return false;
-    }
+    if (wrong)
+        return wrong;
     if (o->home) {
         free(a->home);
         a->home = xstrdup(o->home);
@@ -120,7 +118,7 @@ bool ctl_user_fields(const struct user_options *o, struct record *r)
         free(a->groups);
         a->groups = xstrdup(o->groups);
     }
-    return true;
+    return NULL;
 }
 
 /* ---- users ----------------------------------------------------------------------------------- */
@@ -153,7 +151,10 @@ static bool add(sqlite3 *db, const struct user_options *o, const char *address,
                 struct buf *errors)
 {
     struct record r = {.account = {.user = xstrdup(address), .uid = -1, .gid = -1}};
-    bool good = ctl_user_fields(o, &r);
+    const char *wrong = ctl_user_fields(o, &r);
+    bool good = !wrong;
+    if (wrong)
+        fprintf(stderr, "postroad: %s\n", wrong);
     if (good)
         r.secret = o->locked ? xstrdup("!") : ctl_ask_password(o->scheme);
     good = good && r.secret && virtual_put_user(db, &r, false, errors);

@@ -5,26 +5,14 @@
 #include "reference/tls/tls.h"
 
 #include <errno.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 
 /* ---- STARTTLS ---------------------------------------------------------------------------------- */
 
 void imap_tls_began(struct session *s)
 {
-    SSL *ssl = stream_ssl(s->io);
-    sasl_channel_fill(&s->channel, s->io, &s->channel_store);
-    if (ssl)
-        event("imapd.tls", EV_INT("session", s->number), EV_STR("client", s->client),
-              EV_STR("version", SSL_get_version(ssl)), EV_STR("cipher", tls_cipher(ssl)),
-              EV_STR("certificate", s->channel.external));
-}
-
-void imap_tls_failed(struct stream *io, const char *client, uint64_t session, enum io how)
-{
-    const char *why = how == IO_TIMEOUT ? "time-out" : how == IO_EOF ? "lost" : stream_error(io);
-    event("imapd.tls-failed", EV_INT("session", (int64_t)session), EV_STR("client", client),
-          EV_STR("why", why));
+    front_tls_began("imapd.tls", &(struct front_peer){s->number, s->client}, s->io, &s->channel,
+                    &s->channel_store);
 }
 
 void imap_starttls(struct session *s, struct args *a)
@@ -46,7 +34,7 @@ void imap_starttls(struct session *s, struct args *a)
             imap_tls_began(s);
             return;
         }
-        imap_tls_failed(s->io, s->client, (uint64_t)s->number, r);
+        front_tls_failed("imapd.tls-failed", &(struct front_peer){s->number, s->client}, s->io, r);
         s->closing = true;
         s->end = "tls-failed";
     }

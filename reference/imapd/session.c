@@ -132,7 +132,7 @@ static void greet(struct session *s)
 }
 
 bool imap_session(struct stream *io, const struct imap_ctx *ctx,
-                  const struct imap_accounts *accounts, const char *client, uint64_t session)
+                  const struct login_accounts *accounts, const char *client, uint64_t session)
 {
     struct session s = {
         .io = io,

@@ -13,7 +13,7 @@ struct session {
     struct stream *io;
     const struct imap_ctx *ctx;
     const struct config *config;
-    const struct imap_accounts *accounts;
+    const struct login_accounts *accounts;
     const char *client;
     int64_t number;
 

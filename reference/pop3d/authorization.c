@@ -7,7 +7,6 @@
 #include "reference/tls/tls.h"
 
 #include <errno.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 
 bool pop3_user_allowed(const struct session *s)
@@ -167,19 +166,8 @@ void pop3_auth(struct session *s, struct slice argument)
 
 void pop3_tls_began(struct session *s)
 {
-    SSL *ssl = stream_ssl(s->io);
-    sasl_channel_fill(&s->channel, s->io, &s->channel_store);
-    if (ssl)
-        event("pop3d.tls", EV_INT("session", s->number), EV_STR("client", s->client),
-              EV_STR("version", SSL_get_version(ssl)), EV_STR("cipher", tls_cipher(ssl)),
-              EV_STR("certificate", s->channel.external));
-}
-
-void pop3_tls_failed(struct stream *io, const char *client, uint64_t session, enum io how)
-{
-    const char *why = how == IO_TIMEOUT ? "time-out" : how == IO_EOF ? "lost" : stream_error(io);
-    event("pop3d.tls-failed", EV_INT("session", (int64_t)session), EV_STR("client", client),
-          EV_STR("why", why));
+    front_tls_began("pop3d.tls", &(struct front_peer){s->number, s->client}, s->io, &s->channel,
+                    &s->channel_store);
 }
 
 void pop3_stls(struct session *s, struct slice argument)
@@ -203,7 +191,7 @@ void pop3_stls(struct session *s, struct slice argument)
             pop3_tls_began(s);
             return;
         }
-        pop3_tls_failed(s->io, s->client, (uint64_t)s->number, r);
+        front_tls_failed("pop3d.tls-failed", &(struct front_peer){s->number, s->client}, s->io, r);
         s->closing = true;
         s->end = "tls-failed";
     }

@@ -4,8 +4,8 @@
 
 #include "base/service.h"
 #include "base/stream.h"
-#include "reference/auth/sasl.h"
 #include "reference/config.h"
+#include "reference/front.h"
 #include "reference/pop3d/login_delay.h"
 
 /* What all sessions share. */
@@ -16,21 +16,10 @@ struct pop3_ctx {
     SSL_CTX *tls;                      /* for STLS; NULL: not offered */
 };
 
-/* Who checks passwords: auth_verify, or a test's own. */
-struct pop3_accounts {
-    enum auth_status (*verify)(void *arg, const char *user, const char *password,
-                               const char *peer, struct account *out);
-    void *arg;
-    const struct sasl_backend *sasl;   /* carries AUTH out; NULL: no mechanism is offered */
-};
-
-/* The event of a handshake that failed. */
-void pop3_tls_failed(struct stream *io, const char *client, uint64_t session, enum io how);
-
 /* Runs one session from greeting to QUIT, time-out or a lost connection. The stream is flushed but
  * not closed; after an error in the midst of a message it is aborted instead (false). `client` is
  * the client's address for events, `session` its number. */
 bool pop3_session(struct stream *io, const struct pop3_ctx *ctx,
-                  const struct pop3_accounts *accounts, const char *client, uint64_t session);
+                  const struct login_accounts *accounts, const char *client, uint64_t session);
 
 #endif

@@ -229,7 +229,7 @@ static void serve_line(struct session *s, struct buf *line)
 }
 
 bool pop3_session(struct stream *io, const struct pop3_ctx *ctx,
-                  const struct pop3_accounts *accounts, const char *client, uint64_t session)
+                  const struct login_accounts *accounts, const char *client, uint64_t session)
 {
     struct buf line = {0};
     struct session s = {

@@ -12,7 +12,7 @@ struct session {
     struct stream *io;
     const struct pop3_ctx *ctx;
     const struct config *config;
-    const struct pop3_accounts *accounts;
+    const struct login_accounts *accounts;
     const char *client;
     int64_t number;
 

@@ -47,9 +47,6 @@ struct smtpd_ctx {
     SSL_CTX *tls;                      /* for STARTTLS; NULL: not offered */
 };
 
-/* The event of a handshake that failed. */
-void smtpd_tls_failed(struct stream *io, const char *client, uint64_t session, enum io how);
-
 /* Runs one session from greeting to QUIT, time-out or a lost connection. The stream is flushed
  * but not closed. */
 void smtpd_session(struct stream *io, const struct smtpd_peer *peer, const struct smtpd_ctx *ctx);

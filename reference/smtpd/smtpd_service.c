@@ -1,6 +1,7 @@
 /* smtpd_service.c - the smtpd role: listeners, a thread a session, connections to auth. */
 #include "reference/roles.h"
 #include "reference/smtpd/smtpd.h"
+#include "reference/front.h"
 #include "reference/tls/tls.h"
 
 #include "base/mem.h"
@@ -127,18 +128,6 @@ static void login_cancel(void *arg)
 
 /* --- the role ------------------------------------------------------------------------------ */
 
-/* RFC 8314 3.3: on port 465 TLS comes first. */
-static bool begin_tls(struct stream *io, const struct session_info *info,
-                      const struct smtpd_ctx *ctx)
-{
-    char client[64];
-    enum io r = tls_accept(io, ctx->tls);
-    netaddr_host(&info->peer, client);
-    if (r != IO_OK)
-        smtpd_tls_failed(io, client, info->number, r);
-    return r == IO_OK;
-}
-
 static void session(struct stream *io, const struct session_info *info, void *arg)
 {
     const struct role_listener *listener = info->listener_arg;
@@ -152,7 +141,7 @@ static void session(struct stream *io, const struct session_info *info, void *ar
         .session = info->number,
         .sasl = &sasl,
     };
-    if (!config_is_implicit_tls(listener->kind) || begin_tls(io, info, ctx))
+    if (front_tls_first("smtpd.tls-failed", io, info, ctx->tls))
         smtpd_session(io, &peer, ctx);
     stream_close(io);
 }
@@ -184,12 +173,7 @@ int smtpd_main(const struct config *c, const struct role_listener *l, size_t n)
         .ctx = &ctx,
     });
     ctx.service = service;
-    for (size_t i = 0; i < n; i++)
-        service_add_listener(service, l[i].fd, (void *)(uintptr_t)&l[i]);
-    roles_stop_service(service);
-    service_run(service);
-    roles_stop_service(NULL);
-    service_free(service);
+    front_serve(service, l, n);
     while (pool.n > 0)
         auth_client_free(pool.idle[--pool.n]);
     policy_free(ctx.policy);

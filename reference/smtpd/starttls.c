@@ -1,9 +1,8 @@
 /* starttls.c - STARTTLS (RFC 3207), and what a session knows of its TLS. */
-#include "base/event.h"
+#include "reference/front.h"
 #include "reference/smtpd/session.h"
 #include "reference/tls/tls.h"
 
-#include <openssl/ssl.h>
 #include <stdlib.h>
 
 /* RFC 3207 4.2: whatever the client has said so far is forgotten, a log-in included. */
@@ -20,19 +19,8 @@ static void forget(struct session *s)
 
 void smtpd_tls_began(struct session *s)
 {
-    SSL *ssl = stream_ssl(s->io);
-    sasl_channel_fill(&s->channel, s->io, &s->channel_store);
-    if (ssl)
-        event("smtpd.tls", EV_INT("session", (int64_t)s->peer->session),
-              EV_STR("client", s->client), EV_STR("version", SSL_get_version(ssl)),
-              EV_STR("cipher", tls_cipher(ssl)), EV_STR("certificate", s->channel.external));
-}
-
-void smtpd_tls_failed(struct stream *io, const char *client, uint64_t session, enum io how)
-{
-    const char *why = how == IO_TIMEOUT ? "time-out" : how == IO_EOF ? "lost" : stream_error(io);
-    event("smtpd.tls-failed", EV_INT("session", (int64_t)session), EV_STR("client", client),
-          EV_STR("why", why));
+    front_tls_began("smtpd.tls", &(struct front_peer){(int64_t)s->peer->session, s->client}, s->io,
+                    &s->channel, &s->channel_store);
 }
 
 void smtpd_starttls(struct session *s, struct slice argument)
@@ -54,7 +42,8 @@ void smtpd_starttls(struct session *s, struct slice argument)
         enum io r = tls_accept(s->io, s->ctx->tls);
         forget(s);
         if (r != IO_OK) {
-            smtpd_tls_failed(s->io, s->client, s->peer->session, r);
+            front_tls_failed("smtpd.tls-failed",
+                             &(struct front_peer){(int64_t)s->peer->session, s->client}, s->io, r);
             s->closing = true;
             s->end = "tls-failed";
             return;

@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 0)
         buf_add(&in, data + 1, size - 1);
     struct stream *io = stream_new_memory(buf_slice(&in), &out);
-    imap_session(io, &ctx, &(struct imap_accounts){verify, NULL, NULL, NULL}, "192.0.2.1", 1);
+    imap_session(io, &ctx, &(struct login_accounts){verify, NULL, NULL, NULL}, "192.0.2.1", 1);
     stream_close(io);
     store_account_forget_all();
     buf_free(&in);

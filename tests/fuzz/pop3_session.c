@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf out = {0}, now = {0};
     folder_put(mailbox, sizeof mailbox - 1);
     struct stream *io = stream_new_memory(slice_of(data, size), &out);
-    pop3_session(io, &ctx, &(struct pop3_accounts){verify, NULL, NULL}, "192.0.2.1", 1);
+    pop3_session(io, &ctx, &(struct login_accounts){verify, NULL, NULL, NULL}, "192.0.2.1", 1);
     stream_close(io);
     char path[96];
     snprintf(path, sizeof path, "%s/tom", folder);

@@ -35,7 +35,7 @@ static inline const char *answers_to(struct slice input)
     const char *greeting = "* OK [CAPABILITY ";
     buf_clear(&out);
     struct stream *io = stream_new_memory(input, &out);
-    imap_session(io, &ctx, &(struct imap_accounts){dialogue_verify, NULL, NULL, NULL}, "192.0.2.1", 1);
+    imap_session(io, &ctx, &(struct login_accounts){dialogue_verify, NULL, NULL, NULL}, "192.0.2.1", 1);
     stream_close(io);
     cr_assert(slice_starts(buf_slice(&out), slice_str(greeting)), "%s", buf_str(&out));
     return strchr(buf_str(&out), '\n') + 1;

@@ -43,7 +43,7 @@ static const char *answers(struct slice input)
     const char *greeting = "+OK mail.hehuan.test POP3 Postroad\r\n";
     buf_clear(&out);
     struct stream *io = stream_new_memory(input, &out);
-    pop3_session(io, &ctx, &(struct pop3_accounts){verify, NULL, NULL}, "192.0.2.1", 1);
+    pop3_session(io, &ctx, &(struct login_accounts){verify, NULL, NULL, NULL}, "192.0.2.1", 1);
     stream_close(io);
     cr_assert(slice_starts(buf_slice(&out), slice_str(greeting)));
     return buf_str(&out) + strlen(greeting);
