@@ -147,14 +147,19 @@ static int list(sqlite3 *db)
     return finish(db, status == AUTH_OK, &errors);
 }
 
+static bool fields(const struct user_options *o, struct record *r, struct buf *errors)
+{
+    const char *wrong = ctl_user_fields(o, r);
+    if (wrong)
+        buf_printf(errors, "%s\n", wrong);
+    return !wrong;
+}
+
 static bool add(sqlite3 *db, const struct user_options *o, const char *address,
                 struct buf *errors)
 {
     struct record r = {.account = {.user = xstrdup(address), .uid = -1, .gid = -1}};
-    const char *wrong = ctl_user_fields(o, &r);
-    bool good = !wrong;
-    if (wrong)
-        fprintf(stderr, "postroad: %s\n", wrong);
+    bool good = fields(o, &r, errors);
     if (good)
         r.secret = o->locked ? xstrdup("!") : ctl_ask_password(o->scheme);
     good = good && r.secret && virtual_put_user(db, &r, false, errors);
@@ -176,7 +181,7 @@ static bool change(sqlite3 *db, const struct user_options *o, const char *action
         r.secret = ctl_ask_password(o->scheme);
         good = r.secret != NULL;
     } else if (good && strcmp(action, "set") == 0) {
-        good = ctl_user_fields(o, &r);
+        good = fields(o, &r, errors);
     } else {
         r.disabled = strcmp(action, "disable") == 0;
     }
