@@ -267,7 +267,7 @@ struct dns_change {
 
 enum host_state { HOST_UP, HOST_DOWN, HOST_SILENT, HOST_UNREACHABLE, HOST_SLOW };
 enum target_action { TARGET_RESTART, TARGET_STOP, TARGET_START, TARGET_KILL, TARGET_RELOAD,
-                     TARGET_FLUSH };
+                     TARGET_FLUSH, TARGET_RUNS };
 
 enum part_kind { PART_ZONE, PART_SERVER, PART_CLIENT, PART_CHECK, PART_DNS, PART_HOST,
                  PART_TARGET, PART_JOIN, PART_START, PART_STOP, PART_RULE, PART_DELIVER };
@@ -289,6 +289,7 @@ struct part {
     enum host_state host_state;
     int64_t host_ms;
     enum target_action target_action;
+    const char *script;            /* TARGET_RUNS: of the target's folder */
     int64_t within_ms;             /* CHECK: polled until then; 0: once */
     int64_t for_ms;                /* CHECK: must hold so long; 0: once */
 };

@@ -68,12 +68,13 @@ static void host_part(struct run *r, const struct part *p)
 
 static void target_part(struct run *r, const struct part *p)
 {
-    static const char *const words[] = {"restart", "stop", "start", "kill", "reload", "flush"};
+    static const char *const words[] = {"restart", "stop", "start", "kill", "reload", "flush", "runs"};
+    const char *script = p->script ? p->script : "";
     struct buf error = {0};
-    run_note(r, "target", "%s", words[p->target_action]);
+    run_note(r, "target", "%s %s", words[p->target_action], script);
     r->dirty = true;
-    if (!r->world->replay && !world_action(r->world, p->target_action, &error))
-        run_error(r, p->at, "target %s: %s", words[p->target_action], buf_str(&error));
+    if (!r->world->replay && !world_action(r->world, p->target_action, script, &error))
+        run_error(r, p->at, "target %s %s: %s", words[p->target_action], script, buf_str(&error));
     buf_free(&error);
 }
 

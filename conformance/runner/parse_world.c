@@ -123,7 +123,14 @@ static void parse_target(struct parser *p, struct cursor *c)
             part->target_action = (enum target_action)i;
             return;
         }
-    lex_error(c, "expected target restart, stop, start, kill, reload or flush (the queue)");
+    if (!lex_accept(c, "runs")) {
+        lex_error(c, "expected target restart, stop, start, kill, reload, flush (the queue) or runs SCRIPT");
+        return;
+    }
+    part->target_action = TARGET_RUNS;
+    part->script = lex_word(c, "the name of a script in the target's folder");
+    if (part->script && strpbrk(part->script, "/."))
+        lex_error(c, "a script of the target's folder has no / and no . in its name");
 }
 
 bool parse_world(struct parser *p, struct cursor *c, int indent)

@@ -399,18 +399,18 @@ bool world_reset(struct world_up *w, struct buf *error)
     return target_start(w, error);
 }
 
-bool world_action(struct world_up *w, enum target_action action, struct buf *error)
+bool world_action(struct world_up *w, enum target_action action, const char *script, struct buf *error)
 {
-    static const char *const scripts[] = {[TARGET_RELOAD] = "reload", [TARGET_FLUSH] = "flush"};
     if (!w->target->lab) {
         buf_add_str(error, "a server of your own is not started or stopped by scenarios");
         return false;
     }
-    if (action == TARGET_RELOAD || action == TARGET_FLUSH) {
+    if (action == TARGET_RELOAD || action == TARGET_FLUSH || action == TARGET_RUNS) {
         struct buf out = {0};
-        int status = target_script(w, scripts[action], 30000, &out);
+        const char *name = action == TARGET_RELOAD ? "reload" : action == TARGET_FLUSH ? "flush" : script;
+        int status = target_script(w, name, 30000, &out);
         if (status != 0)
-            buf_printf(error, "the script %s ended with %d: %s", scripts[action], status,
+            buf_printf(error, "the script %s ended with %d: %s", name, status,
                        buf_str(&out));
         buf_free(&out);
         return status == 0;

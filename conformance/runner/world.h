@@ -41,7 +41,8 @@ bool world_start(struct world_up *w, const struct target *t, const char *profile
 void world_stop(struct world_up *w);
 /* As after world_start, as far as the target's queue, mailboxes and memory go. */
 bool world_reset(struct world_up *w, struct buf *error);
-bool world_action(struct world_up *w, enum target_action action, struct buf *error);
+/* script: which one TARGET_RUNS runs. */
+bool world_action(struct world_up *w, enum target_action action, const char *script, struct buf *error);
 bool world_target_running(struct world_up *w);
 
 /* A zone put in place of any of its name; SOA and NS are added when it has none. */
