@@ -1,16 +1,8 @@
 """Talking to the delivery agent and to POP3 directly, for the tests of mda, pop3d and the store."""
 import contextlib
-import fcntl
-import os
-import pty
-import re
-import select
 import shutil
 import smtplib
-import struct
 import subprocess
-import termios
-import time
 
 import pytest
 
@@ -66,28 +58,3 @@ def run(command, **kwargs):
     done = subprocess.run(command, capture_output=True, timeout=60, **kwargs)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
-
-
-def run_in_terminal(command, env, timeout=30):
-    """Runs a full-screen program to its end; what it wrote to its terminal."""
-    if not shutil.which(command[0]):
-        pytest.skip(f"{command[0]} is not installed")
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
-                               env={**env, "TERM": "xterm"}, start_new_session=True)
-    os.close(theirs)
-    screen, end = b"", time.monotonic() + timeout
-    while time.monotonic() < end:
-        if select.select([ours], [], [], 0.1)[0]:
-            try:
-                screen += os.read(ours, 65536)
-            except OSError:  # the program has closed the terminal
-                break
-        elif process.poll() is not None:
-            break
-    else:
-        process.kill()
-    os.close(ours)
-    assert process.wait(5) == 0, screen[-2000:]
-    return screen

@@ -8,7 +8,8 @@ import pytest
 
 from imap_client import Imap, No, plain
 from postroad import BUILD, ROOT, free_ports
-from store_mail import deliver, run, run_in_terminal
+from store_mail import deliver, run
+from terminal import Terminal, run_in_terminal
 
 CERTS = BUILD / "certs"
 TEXTS = [b"From: Jerry <jerry@magedu.test>\r\nTo: tom@hehuan.test\r\nSubject: number %d\r\n"
@@ -206,6 +207,50 @@ set move=no
     assert b"* 3 EXISTS" in tom.ok("SELECT INBOX")
     flags = tom.fetch("FETCH 1:* FLAGS")
     assert sum(br"\Flagged" in m[b"FLAGS"] for m in flags.values()) == 1
+    assert b"MESSAGES 1" in tom.ok("STATUS Saved (MESSAGES)")[0]
+    tom.close()
+
+
+def alpine(home, inbox, collection):
+    """Reads the first message, deletes the second, flags the third, saves the fourth, and leaves."""
+    rc = home / "pinerc"
+    rc.write_text(f"""
+personal-name=Tom
+user-domain=hehuan.test
+inbox-path={inbox}
+folder-collections=Mail {collection}
+feature-list=expunge-without-confirm,quit-without-confirm,disable-password-caching,enable-flag-cmd
+last-time-prune-questioned=130.12
+last-version-used=6.26
+""")
+    terminal = Terminal(["alpine", "-p", rc, "-i"], environment(home))
+    if inbox.startswith("{"):
+        terminal.say(rb"ENTER PASSWORD", "tom-pw\r")
+    while terminal.expect(rb"opened with 5 messages", rb"Preserve password") == 1:
+        terminal.send("n")
+    terminal.send("\r")
+    terminal.say(rb"body 0", "<")
+    terminal.say(rb"MESSAGE INDEX", "n")
+    terminal.say(rb"number 1", "d")
+    terminal.say(rb"marked for deletion", "*")
+    terminal.say(rb"Flag New", "*")
+    terminal.say(rb"Flagged message 3", "n")
+    terminal.say(rb"number 3", "s")
+    terminal.say(rb"SAVE Msg", "Saved\r")
+    terminal.say(rb"Yes\]", "y")
+    terminal.say(rb"Saving DONE|copied to folder", "x")
+    terminal.say(rb"expunged", "q")
+    assert b"Kept all 3 messages" in terminal.finish()
+
+
+def test_alpine(secure, tmp_path):
+    host = f"{{127.0.0.1:{secure.imaps_port}/ssl/novalidate-cert/user=tom}}"
+    alpine(tmp_path, f"{host}INBOX", f"{host}[]")
+    tom = Imap(secure.imaps_port, "tom", tls=trusting())
+    tom.ok("SELECT INBOX")
+    flags = [m[b"FLAGS"] for m in tom.fetch("FETCH 1:* FLAGS").values()]
+    assert [rb"\Seen" in f for f in flags] == [True, False, False]
+    assert [rb"\Flagged" in f for f in flags] == [False, True, False]
     assert b"MESSAGES 1" in tom.ok("STATUS Saved (MESSAGES)")[0]
     tom.close()
 

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from store_mail import deliver, fetch_all, login, run, run_in_terminal
+from store_mail import deliver, fetch_all, login, run
+from terminal import run_in_terminal
 
 TEXTS = [b"From: Jerry <jerry@magedu.test>\r\nTo: tom@hehuan.test\r\nSubject: number %d\r\n\r\n"
          b"body %d\r\n.\r\nFrom here on\r\n" % (i, i) for i in range(3)]

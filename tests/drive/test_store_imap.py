@@ -10,7 +10,8 @@ import time
 import pytest
 
 from postroad import wait_for
-from store_mail import FORMATS, deliver, login, run, run_in_terminal
+from store_mail import FORMATS, deliver, login, run
+from terminal import run_in_terminal
 
 TEXT = b"From: Jerry <jerry@magedu.test>\r\nTo: tom@hehuan.test\r\nSubject: number %d\r\n\r\nbody %d\r\n"
 
