@@ -20,10 +20,14 @@ struct message {
     bool scattered;                /* there are others before or between them */
     uint32_t flags;                /* enum message_flag */
     char *keywords;                /* X-Keywords; NULL: none */
+    uint32_t written_uid;          /* X-UID; 0: none */
     /* Maildir: the file's name when last seen, and in which of the two folders. */
     char *file;
     int folder;
 };
+
+/* mbox: what a field X-IMAPbase of the first message says; validity 0: nothing. */
+struct mbox_base { uint32_t validity, last; };
 
 struct mailbox {
     const struct mailbox_format_ops *ops;
@@ -33,6 +37,7 @@ struct mailbox {
     size_t n, cap;
     uint32_t numbered;             /* the UIDVALIDITY of the messages' numbers; 0: they have none */
     struct stat seen;              /* mbox: the file when it was listed */
+    struct mbox_base base;         /* mbox: of the first message */
     int folders[2];                /* Maildir: new/ and cur/; -1: not there */
 };
 
@@ -109,11 +114,17 @@ struct mbox_lock;
 struct mbox_lock *mbox_append_lock(struct append *a, int64_t *before);
 /* Writes all of it, so that only the commit is left. */
 int mbox_append_finish(struct append *a);
-/* Takes what a volatile field says (mbox_status.c). */
-void mbox_status_read(struct message *m, struct slice line);
-/* Appends the fields for flags and keywords (words with a space between), `octets` long at
- * least. */
-void mbox_status_add(struct buf *out, uint32_t flags, struct slice keywords, size_t octets);
+/* Takes what a volatile field says (mbox_status.c); base: of the first message, else NULL. */
+void mbox_status_read(struct message *m, struct slice line, struct mbox_base *base);
+/* What the fields say: keywords are words with a space between, a uid of 0 and a validity of 0 are not
+ * written. */
+struct mbox_status {
+    uint32_t flags, uid;
+    struct slice keywords;
+    struct mbox_base base;
+};
+/* Appends them, `octets` long at least; 0: as long as they are at first. */
+void mbox_status_add(struct buf *out, const struct mbox_status *s, size_t octets);
 
 /* --- both --- */
 

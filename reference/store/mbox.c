@@ -28,6 +28,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* The first message of an mbox that alpine has emptied: it holds X-IMAP, and nobody shows it. */
+#define INTERNAL "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA"
 #define DIGEST_OCTETS 16           /* of SHA-256, as hex in the identifier */
 
 /* --- listing -------------------------------------------------------------------------------- */
@@ -38,6 +40,7 @@ struct scan {
     EVP_MD_CTX *digest;
     bool header, volatile_field;
     bool other_field;              /* there was one that is not volatile */
+    bool internal;                 /* its subject is that of alpine's own message */
     bool blank;                    /* the last line was empty, and is not counted yet */
     struct line_piece blank_line;
 };
@@ -51,9 +54,10 @@ static void count_piece(struct scan *s, const struct line_piece *p)
         if (!folded)
             s->volatile_field = mbox_is_volatile(p->text);
         if (!folded && s->volatile_field)
-            mbox_status_read(s->now, p->text);
+            mbox_status_read(s->now, p->text, s->now->start == 0 ? &s->into->base : NULL);
         s->now->scattered = s->now->scattered || (s->volatile_field && s->other_field);
         s->other_field = s->other_field || !s->volatile_field;
+        s->internal = s->internal || (s->now->start == 0 && slice_eq_str(p->text, INTERNAL));
     }
     if (s->header && s->volatile_field) {
         s->now->status_octets += (int64_t)p->raw;
@@ -73,6 +77,10 @@ static void finish_message(struct scan *s, int64_t next)
     EVP_DigestFinal_ex(s->digest, digest, NULL);
     s->now->uid = hex_text(digest, DIGEST_OCTETS);
     s->now->next = next;
+    if (s->internal && s->into->base.validity > 0) {
+        message_clear(s->now);
+        s->into->n--;
+    }
     s->now = NULL;
 }
 
@@ -83,7 +91,7 @@ static void begin_message(struct scan *s, int64_t at, const struct line_piece *f
     s->now->text = s->now->text_end = at + (int64_t)from->raw;
     s->now->date = mbox_from_date(from->text);
     s->header = true;
-    s->volatile_field = s->other_field = s->blank = false;
+    s->volatile_field = s->other_field = s->blank = s->internal = false;
     EVP_DigestInit_ex(s->digest, EVP_sha256(), NULL);
     EVP_DigestUpdate(s->digest, from->text.p, from->text.n);
 }
@@ -97,6 +105,8 @@ int mbox_scan(struct mailbox *into, int fd, int64_t from, int64_t to)
     int more;
     if (!s.digest)
         die(70, "out of memory");
+    if (from == 0)
+        into->base = (struct mbox_base){0};
     lines_init_file(&lines, fd, from, to - from);
     while ((more = lines_next(&lines, &p)) == 1) {
         bool empty = p.begins && p.ends && (p.text.n == 0 || slice_eq_str(p.text, "\r"));

@@ -13,7 +13,7 @@
  *   view_measure.c  sizes and dates, when they are wanted
  *   view_keywords.c the names of keywords
  *   view_maildir.c, view_maildir_put.c, maildir_name.c    a Maildir as a view's source
- *   view_mbox.c, view_mbox_put.c, mbox_status.c           an mbox
+ *   view_mbox.c, view_mbox_put.c, view_mbox_status.c, mbox_status.c   an mbox
  *   watch.c         waking */
 #ifndef REFERENCE_STORE_VIEW_INTERNAL_H
 #define REFERENCE_STORE_VIEW_INTERNAL_H
@@ -295,6 +295,7 @@ int cache_copy(struct index *ix, const struct mailbox_row *from, uint32_t first,
 /* --- sources ------------------------------------------------------------------------------ */
 
 struct found {                     /* a message that the view has not */
+    uint32_t uid;                  /* the one it is to have if it can; 0: the next */
     char *name;                    /* as on disk; owned */
     uint32_t flags;
     uint64_t keywords, size;
@@ -309,6 +310,8 @@ struct scan {
     uint32_t *removed;             /* row indices, ascending */
     size_t removed_count, removed_cap;
     int64_t stamp[2];              /* to be kept when the result is; 0: not known */
+    uint32_t uidvalidity;          /* of a mailbox that we did not know: what the source says; 0: nothing */
+    uint32_t uidnext;              /* and no message that has no UID there gets one below this */
 };
 void scan_free(struct scan *s);
 struct found *scan_note_added(struct scan *s, const char *name);      /* the rest is the caller's */

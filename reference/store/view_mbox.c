@@ -7,8 +7,9 @@
  * Flags: the index has them at once; the file gets them when the last session has closed, in one
  * go, and with an expunge. A row's flags say beside how the file's were when they were last
  * read, so what another program has changed since is told from what we have not yet written.
- * UIDs are in the index only; X-UID and X-IMAPbase of others are left as they are until the
- * message is rewritten. */
+ * UIDs are in the index; with the flags, X-UID and X-IMAPbase get them too, where Dovecot and alpine
+ * look for them. A mailbox that the index does not know is adopted with the UIDs that others, or we before the
+ * index was lost, have written there. */
 #include "base/mem.h"
 #include "base/timing.h"
 #include "reference/store/format.h"
@@ -247,12 +248,27 @@ static void add(struct mailbox_view *v, const struct message *msg, struct scan *
     f->size = (uint64_t)(msg->size - msg->status_wire);
     f->date = msg->date < 0 ? now : msg->date;
     f->saved = now;
+    if (v->mbox->list.base.validity == (out->uidvalidity ? out->uidvalidity : v->box.uidvalidity))
+        f->uid = msg->written_uid;
+}
+
+/* A mailbox that has never had a message here, but has numbers of others in it. They may come with
+ * the mail of a stranger: no number is believed that could do harm. */
+static void adopt(struct mailbox_view *v, struct scan *out)
+{
+    const struct mbox_base *base = &v->mbox->list.base;
+    if (v->box.uidnext > 1 || v->n > 0 || base->validity == 0 || base->last > INT32_MAX ||
+        base->validity > wall_us() / 1000000)
+        return;
+    out->uidvalidity = base->validity;
+    out->uidnext = base->last + MBOX_UIDS_LEFT_OUT;
 }
 
 static void report(struct mailbox_view *v, struct scan *out)
 {
     struct mbox_state *m = v->mbox;
     bool *there = xcalloc(v->n + 1, sizeof *there);
+    adopt(v, out);
     for (size_t i = 0; i < m->list.n; i++) {
         struct row *r = m->uids[i] ? row_by_uid(v, m->uids[i]) : NULL;
         if (r) {

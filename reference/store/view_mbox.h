@@ -1,5 +1,5 @@
-/* view_mbox.h - shared by view_mbox.c (finding out) and view_mbox_put.c (changing). Not for
- * others. */
+/* view_mbox.h - shared by view_mbox.c (finding out), view_mbox_put.c and view_mbox_status.c (changing).
+ * Not for others. */
 #ifndef REFERENCE_STORE_VIEW_MBOX_H
 #define REFERENCE_STORE_VIEW_MBOX_H
 
@@ -9,6 +9,10 @@
 
 /* How long a sync waits for another program to be done with the file. */
 #define MBOX_SCAN_WAIT_MS 3000
+
+/* When the index was lost, what X-IMAPbase says may be older than the index was: so many UIDs behind it
+ * are never given. */
+#define MBOX_UIDS_LEFT_OUT 10000
 
 struct mbox_state {
     struct mailbox_place place;    /* of this mbox, owned */
@@ -30,6 +34,9 @@ struct message *mbox_message(struct mailbox_view *v, uint32_t uid);
 /* Brings the list up to the locked file. */
 int mbox_look(struct mailbox_view *v, struct mbox_lock *lock);
 
+/* Appends the fields of a message, its keywords by their names. */
+void mbox_add_status(const struct mailbox_view *v, struct mbox_status status, uint64_t keywords,
+                     size_t octets, struct buf *out);
 int mbox_remove_rows(struct mailbox_view *v, uint32_t *rows, size_t *n);
 int mbox_drop(struct mailbox_view *v, const uint32_t *rows, size_t n);
 int mbox_copy(struct mailbox_view *v, struct row *r, struct mailbox_view *to, bool move,

@@ -11,6 +11,9 @@
 
 /* How often others may come between us and a transaction. */
 #define TRIES_MAX 5
+/* A UID of the source's own may be so far from the last: one that a stranger put into a message must not
+ * use them all up. */
+#define UID_LEAP_MAX 1000000
 
 void scan_free(struct scan *s)
 {
@@ -106,6 +109,21 @@ static int write_changed(struct mailbox_view *v, const struct scan *scan)
     return 0;
 }
 
+/* The UIDs of what was added: those that it has in the source, where they go on from the last. Returns
+ * the next. */
+static uint64_t choose_uids(const struct mailbox_view *v, struct scan *scan)
+{
+    uint64_t next = v->box.uidnext;
+    for (size_t i = 0; i < scan->added_count; i++) {
+        struct found *f = &scan->added[i];
+        bool too_far = f->uid > next + UID_LEAP_MAX && f->uid >= scan->uidnext;
+        if (f->uid < next || too_far)
+            f->uid = (uint32_t)(next = next < scan->uidnext ? scan->uidnext : next);
+        next = (uint64_t)f->uid + 1;
+    }
+    return next < scan->uidnext ? scan->uidnext : next;
+}
+
 static int write_added(struct mailbox_view *v, struct scan *scan, bool writer)
 {
     size_t kept = 0;
@@ -115,7 +133,7 @@ static int write_added(struct mailbox_view *v, struct scan *scan, bool writer)
             free(f->name);         /* another was faster; it comes again under its new name */
             continue;
         }
-        struct row r = row_of(v, f, v->box.uidnext + (uint32_t)kept);
+        struct row r = row_of(v, f, f->uid);
         if (view_index_add(v, &r, kept_name(f)) < 0) {
             memmove(scan->added + kept, f, (scan->added_count - i) * sizeof *f);
             scan->added_count -= i - kept;
@@ -129,7 +147,7 @@ static int write_added(struct mailbox_view *v, struct scan *scan, bool writer)
 }
 
 /* The rows in memory follow when all is in the index. */
-static void apply(struct mailbox_view *v, const struct scan *scan, uint32_t first_uid)
+static void apply(struct mailbox_view *v, const struct scan *scan)
 {
     if (scan->changed_count > 0)
         v->flags_modseq = v->box.modseq;
@@ -143,7 +161,7 @@ static void apply(struct mailbox_view *v, const struct scan *scan, uint32_t firs
     }
     rows_remove(v, scan->removed, scan->removed_count);
     for (size_t i = 0; i < scan->added_count; i++) {
-        struct row r = row_of(v, &scan->added[i], first_uid + (uint32_t)i);
+        struct row r = row_of(v, &scan->added[i], scan->added[i].uid);
         row_add(v, &r, kept_name(&scan->added[i]));
     }
 }
@@ -152,7 +170,10 @@ static void apply(struct mailbox_view *v, const struct scan *scan, uint32_t firs
 static int keep_scan(struct mailbox_view *v, struct scan *scan, bool writer)
 {
     uint64_t generation = v->generation, modseq = v->box.modseq;
-    if (view_begin(v, (uint32_t)scan->added_count) < 0)
+    uint64_t uidnext = choose_uids(v, scan);
+    if (uidnext > UINT32_MAX)
+        uidnext = UINT32_MAX;
+    if (view_begin(v, (uint32_t)uidnext - v->box.uidnext) < 0)
         return -1;
     if (generation != v->generation || modseq != v->box.modseq) {
         index_rollback(&v->account->index);
@@ -160,18 +181,19 @@ static int keep_scan(struct mailbox_view *v, struct scan *scan, bool writer)
         return 1;
     }
     struct mailbox_row before = v->box;
-    uint32_t first_uid = v->box.uidnext;
     v->box.modseq++;
+    if (scan->uidvalidity > 0)
+        v->box.uidvalidity = scan->uidvalidity;
     if (write_changed(v, scan) < 0 || write_added(v, scan, writer) < 0 ||
         view_remove_rows(v, scan->removed, scan->removed_count, v->box.modseq) < 0) {
         view_abort(v, &before);
         return -1;
     }
-    v->box.uidnext += (uint32_t)scan->added_count;
+    v->box.uidnext = (uint32_t)uidnext;
     memcpy(v->box.stamp, scan->stamp, sizeof v->box.stamp);
     if (view_commit(v, &before) < 0)
         return -1;
-    apply(v, scan, first_uid);
+    apply(v, scan);
     return 0;
 }
 

@@ -1,4 +1,5 @@
 /* A view of an mbox that mail(1), mutt and others read and change too. */
+#include "base/mem.h"
 #include "tests/unit/store/view_world.h"
 
 static void begin(void)
@@ -165,4 +166,112 @@ Test(view_spool, mailboxes_are_files)
     cr_assert_eq(folder_delete(tom, "b/b"), 0);
     cr_assert_eq(folder_find(tom, "b", NULL), -1, "a level that led to nothing goes");
     cr_assert_eq(folder_delete(tom, ".x/y.lock"), 0);
+}
+
+/* --- X-IMAPbase and X-UID ----------------------------------------------------------------- */
+
+static uint32_t validity_of(struct view_session *s)
+{
+    struct view_state st;
+    view_state(s, &st);
+    return st.uidvalidity;
+}
+
+/* A message as Dovecot and alpine number it. */
+#define NUMBERED(n, uid) FROM "N: " n "\nStatus: RO\nX-UID: " uid "\n\ntext\n\n"
+
+Test(view_spool, numbers_of_others_are_adopted)
+{
+    put_file(world_path("tom"), FROM "X-IMAPbase: 1234567890 0000000009\nX-UID: 3\nN: 1\n\ntext\n\n"
+             NUMBERED("2", "9") NUMBERED("3", "5") FROM "N: 4\n\n\n");
+    struct view_session *s = open_view("INBOX");
+    cr_assert_eq(validity_of(s), 1234567890);
+    cr_assert_str_eq(flags_of(s), "3: 9:S 10009:S 10010:", "one that does not ascend is no UID");
+    view_close(s);
+    start_again();
+    s = open_view("INBOX");
+    cr_assert_str_eq(flags_of(s), "3: 9:S 10009:S 10010:");
+    cr_assert_eq(validity_of(s), 1234567890);
+    view_close(s);
+}
+
+Test(view_spool, no_harm_comes_of_a_strangers_numbers)
+{
+    put_file(world_path("tom"), FROM "X-IMAPbase: 4294967295 7\nX-UID: 7\nN: 1\n\ntext\n\n");
+    struct view_session *s = open_view("INBOX");
+    cr_assert_neq(validity_of(s), 4294967295, "that is in the future");
+    cr_assert_str_eq(flags_of(s), "1:");
+    store_flags(s, 1, 1, FLAGS_ADD, FLAG_SEEN, 0);
+    view_close(s);
+    cr_assert(strstr(get_file(world_path("tom")), "X-IMAPbase: 4294967295 0000000007\nX-UID: 7\nStatus: RO\n"),
+              "what others numbered before stays as it is");
+
+    char *text = xasprintf(FROM "X-IMAPbase: %u 1\nX-UID: 1\nN: 1\n\ntext\n\n" NUMBERED("2", "4294967290")
+                           NUMBERED("3", "70"), (s = open_view("INBOX"), validity_of(s)));
+    put_file(world_path("tom"), text);
+    sync_text(s, true);
+    cr_assert_str_eq(flags_of(s), "1: 2:S 70:S", "%s", flags_of(s));
+    view_close(s);
+    free(text);
+    put_file(world_path("tom"), FROM "X-IMAPbase: 1 4294967290\nN: 5\n\n\n");
+    unlink(world_path(".tom.index"));
+    start_again();
+    s = open_view("INBOX");
+    cr_assert_neq(validity_of(s), 1);
+    view_close(s);
+}
+
+/* What alpine leaves in an mbox without messages (and when others came since). */
+Test(view_spool, the_message_of_alpine_itself_is_not_shown)
+{
+    put_file(world_path("tom"),
+             "From MAILER-DAEMON Tue Nov 24 08:07:54 2026\nDate: 24 Nov 2026 08:07:54 +0000\n"
+             "From: Mail System Internal Data <MAILER-DAEMON@mail.hehuan.test>\n"
+             "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
+             "X-IMAP: 1234567890 0000000009\nStatus: RO\n\nThis text is part of the internal format\n\n"
+             FROM "N: 1\nX-UID: 9\n\ntext\n\n");
+    struct view_session *s = open_view("INBOX");
+    cr_assert_str_eq(flags_of(s), "9:");
+    cr_assert_eq(validity_of(s), 1234567890);
+    store_flags(s, 9, 9, FLAGS_ADD, FLAG_DELETED, 0);
+    cr_assert_eq(view_expunge(s, NULL), 0);
+    view_close(s);
+    const char *text = get_file(world_path("tom"));
+    cr_assert(strstr(text, "INTERNAL DATA") && !strstr(text, "N: 1"), "%s", text);
+    s = open_view("INBOX");
+    cr_assert_eq(put_message("INBOX", 0, NULL, "N: 2\r\n\r\n"), 10009);
+    cr_assert_str_eq((sync_text(s, true), text_of(s, 1)), "N: 2\r\n\r\n");
+    view_close(s);
+}
+
+/* Written with the flags, in the message that is the first; they outlive the index. */
+Test(view_spool, numbers_are_written)
+{
+    for (int i = 1; i <= 4; i++)
+        deliver("jerry@magedu.test", (const char *[]){"", "N: 1\n\n", "N: 2\n\n", "N: 3\n\n", "N: 4\n\n"}[i]);
+    struct view_session *s = open_view("INBOX");
+    uint32_t validity = validity_of(s);
+    store_flags(s, 3, 3, FLAGS_ADD, FLAG_SEEN, 0);
+    view_close(s);
+    char *base = xasprintf("X-IMAPbase: %010u 0000000004\n", validity);
+    const char *text = get_file(world_path("tom"));
+    cr_assert(strstr(text, base) < strstr(text, "N: 1") && strstr(text, "X-UID: 1\n"), "%s", text);
+    cr_assert(strstr(text, "\nX-UID: 3\nStatus: RO\n"), "%s", text);
+
+    s = open_view("INBOX");
+    store_flags(s, 1, 1, FLAGS_ADD, FLAG_DELETED, 0);
+    cr_assert_eq(view_expunge(s, NULL), 0);
+    view_close(s);
+    text = get_file(world_path("tom"));
+    cr_assert(!strstr(text, "N: 1") && strstr(text, base) < strstr(text, "N: 2") &&
+              strstr(text, "X-UID: 2\n"), "%s", text);
+    cr_assert_null(strstr(strstr(text, base) + 1, base));
+
+    unlink(world_path(".tom.index"));
+    start_again();
+    s = open_view("INBOX");
+    cr_assert_eq(validity_of(s), validity);
+    cr_assert_str_eq(flags_of(s), "2: 3:S 10004:", "one that has no number there gets one that was never given");
+    view_close(s);
+    free(base);
 }
