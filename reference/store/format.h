@@ -26,8 +26,9 @@ struct message {
     int folder;
 };
 
-/* mbox: what a field X-IMAPbase of the first message says; validity 0: nothing. */
-struct mbox_base { uint32_t validity, last; };
+/* mbox: what a field X-IMAPbase of the first message says; validity 0: nothing. `lazy`: it is in the form
+ * in which we write it, now and then only, so that more UIDs may have been given than it says. */
+struct mbox_base { uint32_t validity, last; bool lazy; };
 
 struct mailbox {
     const struct mailbox_format_ops *ops;

@@ -20,6 +20,8 @@
 /* Octets of the three fields when they are first written. */
 #define STATUS_ROOM 80
 #define BASE_ROOM 36               /* more for X-IMAPbase */
+/* Dovecot's last UID has ten digits, alpine's as many as it needs. */
+#define LAZY_DIGITS 11
 #define KEYWORDS_LINE_MAX 4096
 
 static const struct { const char *field; char letter; uint32_t flag; } letters[] = {
@@ -52,6 +54,7 @@ void mbox_status_read(struct message *m, struct slice line, struct mbox_base *ba
         m->written_uid = next_number(&value);
     if (base && (slice_ieq_str(name, "X-IMAPbase:") || slice_ieq_str(name, "X-IMAP:"))) {
         base->validity = next_number(&value);
+        base->lazy = slice_trim(value).n == LAZY_DIGITS;
         base->last = next_number(&value);
     }
 }
@@ -61,8 +64,9 @@ void mbox_status_add(struct buf *out, const struct mbox_status *s, size_t octets
     size_t start = out->len;
     if (octets == 0)
         octets = STATUS_ROOM + (s->base.validity ? BASE_ROOM : 0);
-    if (s->base.validity)          /* of a fixed length, as Dovecot's: it is overwritten in its place */
-        buf_printf(out, "X-IMAPbase: %010u %010u\n", s->base.validity, s->base.last);
+    if (s->base.validity)          /* of a fixed length: it is overwritten in its place */
+        buf_printf(out, "X-IMAPbase: %010u %0*u\n", s->base.validity,
+                   s->base.lazy ? LAZY_DIGITS : LAZY_DIGITS - 1, s->base.last);
     if (s->uid)
         buf_printf(out, "X-UID: %u\n", s->uid);
     buf_printf(out, "Status: %sO\nX-Status: ", s->flags & FLAG_SEEN ? "R" : "");

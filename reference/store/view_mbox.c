@@ -261,7 +261,7 @@ static void adopt(struct mailbox_view *v, struct scan *out)
         base->validity > wall_us() / 1000000)
         return;
     out->uidvalidity = base->validity;
-    out->uidnext = base->last + MBOX_UIDS_LEFT_OUT;
+    out->uidnext = base->last + 1 + (base->lazy ? MBOX_UIDS_LEFT_OUT : 0);
 }
 
 static void report(struct mailbox_view *v, struct scan *out)

@@ -78,7 +78,7 @@ static void collect(struct mailbox_view *v, struct edits *e)
         bool base = first && (numbered ? i > 0 || is_base_old(v) : late);
         struct mbox_status status = {.uid = ours && r ? r->uid : msg->written_uid};
         if (first && (numbered || late))
-            status.base = ours ? (struct mbox_base){v->box.uidvalidity, v->box.uidnext - 1}
+            status.base = ours ? (struct mbox_base){v->box.uidvalidity, v->box.uidnext - 1, true}
                                : m->list.base;
         first = false;
         if (!r || !(base || is_late(r)) ||
