@@ -210,6 +210,7 @@ static void read_places(struct config *c, cfg_t *cfg)
         strcmp(cfg_getstr(m, "format"), "maildir") == 0 ? FORMAT_MAILDIR : FORMAT_MBOX;
     c->fsync = cfg_getbool(m, "fsync");
     c->mail_folders = copy_or_null(cfg_getstr(m, "folders"));
+    c->mail_kept = copy_or_null(cfg_getstr(m, "kept"));
     c->quota = conf_size(m, "quota");
     c->quota_messages = (uint64_t)cfg_getint(m, "quota-messages");
 
@@ -397,7 +398,7 @@ void config_free(struct config *c)
     if (!c)
         return;
     char *texts[] = {c->path, c->hostname, c->user, c->mda_user, c->auth_user, c->spool, c->run_dir,
-                     c->mail_dir, c->mail_folders, c->users_file, c->aliases_file, c->postmaster,
+                     c->mail_dir, c->mail_folders, c->mail_kept, c->users_file, c->aliases_file, c->postmaster,
                      c->content_filter, c->mda_socket, c->auth_socket, c->queue_socket, c->event_log,
                      c->tls_certificate, c->tls_key, c->tls_client_ca, c->auth_anonymous};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)

@@ -103,6 +103,8 @@ struct config {
     enum mailbox_format mailbox_format;
     char *mail_folders;               /* mbox: the mailboxes beside the inbox, "~" and "%u" stand for the
                                          user's home and name; NULL: <mail_dir>/.<user>.mail */
+    char *mail_kept;                  /* mbox: the file that is the mailbox "mbox", "~" and "%u" as above; NULL:
+                                         none */
     uint64_t quota, quota_messages;   /* of a user: octets and messages; 0: no limit */
     bool fsync;                       /* false only for experiments */
 

@@ -123,6 +123,21 @@ static void check_tls(const struct config *c, struct buf *errors, struct buf *wa
                    c->path);
 }
 
+/* Where the mailbox readers keep what is not the inbox. */
+static void check_folders(const struct config *c, const char *key, const char *place, struct buf *warnings)
+{
+    if (!place)
+        return;
+    if (c->mailbox_format != FORMAT_MBOX)
+        buf_printf(warnings, "%s: mailboxes %s is for format = \"mbox\" only; a Maildir has its "
+                   "mailboxes inside\n", c->path, key);
+    else if (c->landlock && (!slice_starts(slice_str(place), slice_str(c->mail_dir)) ||
+                             place[strlen(c->mail_dir)] != '/'))
+        buf_printf(warnings, "%s: mailboxes %s = \"%s\" is not below %s: with landlock nothing "
+                   "can be kept there; choose a place below it, or landlock = false\n", c->path, key,
+                   place, c->mail_dir);
+}
+
 static void check_wisdom(const struct config *c, struct buf *warnings)
 {
     for (size_t i = 0; i < c->relay_from.n; i++)
@@ -137,14 +152,8 @@ static void check_wisdom(const struct config *c, struct buf *warnings)
     if (!c->fsync)
         buf_printf(warnings, "%s: mailboxes fsync = false: mail may be lost at a power cut\n",
                    c->path);
-    if (c->mail_folders && c->mailbox_format != FORMAT_MBOX)
-        buf_printf(warnings, "%s: mailboxes folders is for format = \"mbox\" only; a Maildir has its "
-                   "mailboxes inside\n", c->path);
-    else if (c->mail_folders && c->landlock && (!slice_starts(slice_str(c->mail_folders),
-             slice_str(c->mail_dir)) || c->mail_folders[strlen(c->mail_dir)] != '/'))
-        buf_printf(warnings, "%s: mailboxes folders = \"%s\" is not below %s: with landlock nothing "
-                   "can be kept there; choose a place below it, or landlock = false\n", c->path,
-                   c->mail_folders, c->mail_dir);
+    check_folders(c, "folders", c->mail_folders, warnings);
+    check_folders(c, "kept", c->mail_kept, warnings);
     if (c->forward_file && geteuid() != 0)
         buf_printf(warnings, "%s: mailboxes forward: without root only the files of the user who runs this "
                    "are read; start it as root\n", c->path);

@@ -176,7 +176,7 @@ static int check_message_size(cfg_t *cfg, cfg_opt_t *opt)
 static cfg_opt_t mailbox_keys[] = {
     CFG_STR("program", "", CFGF_NONE), CFG_STR("forward", "", CFGF_NONE),
     CFG_STR("path", "/var/spool/mail", CFGF_NONE), CFG_STR("format", "mbox", CFGF_NONE),
-    CFG_STR("folders", "", CFGF_NONE), CFG_BOOL("fsync", cfg_true, CFGF_NONE),
+    CFG_STR("folders", "", CFGF_NONE), CFG_STR("kept", "", CFGF_NONE), CFG_BOOL("fsync", cfg_true, CFGF_NONE),
     CFG_STR("quota", "0", CFGF_NONE), CFG_INT("quota-messages", 0, CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t listen_keys[] = {

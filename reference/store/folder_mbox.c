@@ -15,18 +15,16 @@
 #include <unistd.h>
 
 #define DOT "&AC4-"
+#define KEPT "mbox"
 
 /* --- names -------------------------------------------------------------------------------- */
 
-static void add_root(const struct store_account *a, struct buf *out)
+/* A place of the configuration, for this user. */
+static void add_place(const struct store_account *a, const char *p, struct buf *out)
 {
-    const char *p = a->config->mail_folders;
-    if (!p) {
-        buf_printf(out, "%s/.%s.mail", a->place.dir, a->place.user);
-        return;
-    }
+    size_t start = out->len;
     for (; *p; p++) {
-        if (*p == '~' && out->len == 0) {
+        if (*p == '~' && out->len == start) {
             buf_add_str(out, a->home);
         } else if (p[0] == '%' && p[1] == 'u') {
             buf_add_str(out, a->place.user);
@@ -35,6 +33,21 @@ static void add_root(const struct store_account *a, struct buf *out)
             buf_add_byte(out, *p);
         }
     }
+}
+
+static void add_root(const struct store_account *a, struct buf *out)
+{
+    if (a->config->mail_folders)
+        add_place(a, a->config->mail_folders, out);
+    else
+        buf_printf(out, "%s/.%s.mail", a->place.dir, a->place.user);
+}
+
+/* Is the name that of the file where mail(1) keeps what was read? */
+static bool is_kept(const struct store_account *a, const char *name)
+{
+    const char *kept = a->config->mail_kept;
+    return kept && strcmp(name, KEPT) == 0 && (*kept != '~' || a->home[0]);
 }
 
 static bool add_level(struct slice level, struct buf *out)
@@ -60,6 +73,10 @@ static int path_of(struct store_account *a, const char *name, struct buf *out)
     struct slice rest = slice_str(name), level;
     if (strcmp(name, "INBOX") == 0) {
         buf_add_str(out, a->place.path);
+        return 0;
+    }
+    if (is_kept(a, name)) {
+        add_place(a, a->config->mail_kept, out);
         return 0;
     }
     add_root(a, out);
@@ -129,12 +146,25 @@ static void each_below(int at, const char *folder, const char *above, int depth,
         close(fd);
 }
 
+struct others { struct store_account *a; void (*give)(void *, const char *, bool); void *arg; };
+
+static void give_other(void *arg, const char *name, bool selectable)
+{
+    const struct others *o = arg;
+    if (!is_kept(o->a, name))
+        o->give(o->arg, name, selectable);
+}
+
 static int each(struct store_account *a, void (*give)(void *, const char *, bool), void *arg)
 {
-    struct buf root = {0};
-    add_root(a, &root);
-    each_below(AT_FDCWD, buf_str(&root), "", FOLDER_DEPTH_MAX, give, arg);
-    buf_free(&root);
+    struct buf place = {0};
+    struct others others = {a, give, arg};
+    add_root(a, &place);
+    each_below(AT_FDCWD, buf_str(&place), "", FOLDER_DEPTH_MAX, give_other, &others);
+    buf_clear(&place);
+    if (is_kept(a, KEPT) && path_of(a, KEPT, &place) == 0 && check(buf_str(&place)) == 0)
+        give(arg, KEPT, true);
+    buf_free(&place);
     return 0;
 }
 

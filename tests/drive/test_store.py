@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from postroad import FIXTURES
 from store_mail import deliver, fetch_all, login, run
 from terminal import run_in_terminal
 
@@ -50,6 +51,37 @@ def test_mail_moves_what_was_read_to_mbox(spool, tmp_path):
     assert b"Subject: number 2" in got[1]
     deliver(spool, b"Subject: later\r\n\r\n")
     assert len(uids(spool)) == 3
+
+
+def test_what_mail_kept_is_a_mailbox(postroad, tmp_path):
+    """~/mbox, which grows under the eyes of a session that has it selected."""
+    home = tmp_path / "tom"
+    home.mkdir()
+    users = (FIXTURES / "accounts/users").read_text()
+    tom = next(line.split(":") for line in users.splitlines() if line.startswith("tom:"))
+    server = postroad(format=f'mbox"  kept = "~/mbox" folders = "{tmp_path}/%u.mail', config="landlock = false",
+                      users=":".join(tom[:2] + ["0", "0", str(home)]) + "\n", aliases="")
+    for text in TEXTS:
+        deliver(server, text)
+    client = server.imap()
+    client.login("tom", "tom-pw")
+    assert client.list()[1] == [b'(\\HasNoChildren) "/" INBOX']
+    run(["mail", "-N"], input=b"type 1\nquit\n", env=mail_env(server, home))
+    assert b'(\\Noinferiors) "/" mbox' in client.list()[1], client.list()
+    assert client.select("mbox")[1] == [b"1"] and client.select("INBOX")[1] == [b"2"]
+    client.select("mbox")
+    run(["mail", "-N"], input=b"type 2\nquit\n", env=mail_env(server, home))
+    assert client.noop()[0] == "OK" and client.response("EXISTS")[1][-1] == b"2"
+    assert b"Subject: number 2" in client.fetch("2", "(BODY[HEADER])")[1][0][1]
+    client.copy("1", "INBOX")
+    client.store("1", "+FLAGS", "(\\Deleted)")
+    client.expunge()
+    assert b"number 0" not in (home / "mbox").read_bytes()
+    assert client.create("mbox")[0] == "NO" and client.create("Other")[0] == "OK"
+    assert client.rename("mbox", "Read")[0] == "OK" and not (home / "mbox").exists()
+    assert (tmp_path / "tom.mail/Read").exists()
+    client.logout()
+    assert [b"number" in m for m in fetch_all(server)] == [True, True]
 
 
 def test_mail_removes_while_pop3_is_open(spool, tmp_path):

@@ -275,6 +275,7 @@ Test(config, where_mailboxes_can_be)
     cr_expect(!warns(HOST "mailboxes { path = \"/m\" folders = \"/m/boxes/%u\" }\n", not_below));
     cr_expect(!warns(HOST "landlock = false mailboxes { path = \"/m\" folders = \"~/mail\" }\n", not_below));
     cr_expect(warns(HOST "mailboxes { format = \"maildir\" folders = \"~/mail\" }\n", "mbox"));
+    cr_expect(warns(HOST "mailboxes { path = \"/m\" kept = \"~/mbox\" }\n", not_below));
 }
 
 Test(config, surroundings)
