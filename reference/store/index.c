@@ -86,8 +86,18 @@ static const char *const texts[STATEMENTS] = {
 
 /* --- statements --------------------------------------------------------------------------- */
 
+/* A damaged file may say that something in it is larger than all memory. */
+static bool memory_is_out(void)
+{
+    void *some = malloc(1 << 20);
+    free(some);
+    return some == NULL;
+}
+
 static int fail(struct index *ix, int code)
 {
+    if (code == SQLITE_NOMEM && memory_is_out())
+        die(70, "out of memory");
     switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -95,6 +105,8 @@ static int fail(struct index *ix, int code)
     case SQLITE_ERROR:             /* a table that is not as we made it */
     case SQLITE_MISMATCH:
     case SQLITE_CONSTRAINT:
+    case SQLITE_TOOBIG:
+    case SQLITE_NOMEM:
         ix->damaged = true;
         errno = ESTALE;
         break;
@@ -113,8 +125,6 @@ static int fail(struct index *ix, int code)
     case SQLITE_CANTOPEN:
         errno = EACCES;
         break;
-    case SQLITE_NOMEM:
-        die(70, "out of memory");
     default:
         errno = EIO;
     }
