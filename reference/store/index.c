@@ -89,9 +89,10 @@ static const char *const texts[STATEMENTS] = {
 /* A damaged file may say that something in it is larger than all memory. */
 static bool memory_is_out(void)
 {
-    void *some = malloc(1 << 20);
+    void *volatile some = malloc(1 << 20);
+    bool none = some == NULL;
     free(some);
-    return some == NULL;
+    return none;
 }
 
 static int fail(struct index *ix, int code)
