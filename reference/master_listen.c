@@ -15,11 +15,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/fs.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -194,6 +196,20 @@ static bool failed(struct buf *errors, const char *path)
     return false;
 }
 
+/* chattr(1) +T: ext4 puts what is made in this folder far apart on the disk, each mailbox in a region of
+ * its own, where making a file does not search past those that were removed elsewhere. A hint: other
+ * file systems do not have it, and nothing depends on it. */
+static void spread_out(const char *folder)
+{
+    int flags, fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && !(flags & FS_TOPDIR_FL)) {
+        flags |= FS_TOPDIR_FL;
+        ioctl(fd, FS_IOC_SETFLAGS, &flags);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
 bool master_prepare_folders(const struct config *c, struct buf *errors)
 {
     static const char *const folders[] = {"incoming", "active",  "deferred",
@@ -220,6 +236,7 @@ bool master_prepare_folders(const struct config *c, struct buf *errors)
     if (made < 0 || (made && mail && (chown(c->mail_dir, 0, mail->gr_gid) != 0 ||
                                       chmod(c->mail_dir, 02775) != 0)))
         return failed(errors, c->mail_dir);
+    spread_out(c->mail_dir);
     return true;
 }
 

@@ -1,4 +1,5 @@
 """The master: start, ready, one process a role, restart, reload, stop, lock."""
+import fcntl
 import os
 import pathlib
 import pwd
@@ -6,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 
@@ -208,6 +210,22 @@ def test_idle_connections_between_roles_do_not_hold_up_a_stop(postroad):
     assert time.monotonic() - began < 40
     assert idle[0].recv(100).startswith(b"421 4.3.2 ")
     assert idle[1].recv(100) == b""
+
+
+def test_mailboxes_are_spread_over_the_disk(postroad):
+    """ext4's hint (chattr +T) on the folder of all mailboxes."""
+    server = postroad()
+    fd = os.open(server.mail, os.O_RDONLY)
+    get_flags, top_folder = 0x80086601, 0x00020000
+    try:
+        flags = struct.unpack("i", fcntl.ioctl(fd, get_flags, b"\0" * 8)[:4])[0]
+    except OSError:
+        pytest.skip("this file system has no such flags")
+    finally:
+        os.close(fd)
+    if not flags & 0x00080000:   # extents: as ext4 has them
+        pytest.skip("no ext4")
+    assert flags & top_folder
 
 
 def test_another_delivery_agent(postroad):
