@@ -288,6 +288,7 @@ static void read_numbers(struct config *c, cfg_t *cfg)
     cfg_t *l = cfg_getsec(cfg, "limits");
     c->message_size = conf_size(l, "message-size");
     c->free_space = conf_size(l, "free-space");
+    c->free_memory = conf_size(l, "free-memory");
     c->recipients = (int)cfg_getint(l, "recipients");
     c->hops = (int)cfg_getint(l, "hops");
     c->sessions = (int)cfg_getint(l, "sessions");

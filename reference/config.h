@@ -139,6 +139,7 @@ struct config {
 
     /* RFC 5321 4.5.3.1 */
     uint64_t free_space;              /* octets that the spool's disk must have left for MAIL */
+    uint64_t free_memory;             /* and the system's memory; 0: nobody looks */
     uint64_t message_size;            /* octets of a message; 0: no limit */
     int recipients;                   /* in one transaction, at least 100 */
     int hops;                         /* Received lines before a message counts as looping */

@@ -233,7 +233,8 @@ static cfg_opt_t delivery_keys[] = {
     CFG_INT("max-exchangers", 5, CFGF_NONE), CFG_END(),
 };
 static cfg_opt_t limit_keys[] = {
-    CFG_STR("message-size", "50M", CFGF_NONE), CFG_STR("free-space", "10M", CFGF_NONE), CFG_INT("recipients", 1000, CFGF_NONE),
+    CFG_STR("message-size", "50M", CFGF_NONE), CFG_STR("free-space", "10M", CFGF_NONE),
+    CFG_STR("free-memory", "16M", CFGF_NONE), CFG_INT("recipients", 1000, CFGF_NONE),
     CFG_INT("hops", 100, CFGF_NONE), CFG_INT("sessions", 1000, CFGF_NONE),
     CFG_INT("sessions-per-client", 50, CFGF_NONE), CFG_INT("errors", 20, CFGF_NONE),
     CFG_STR("pop3-login-delay", "0s", CFGF_NONE), CFG_BOOL("literal-minus", cfg_false, CFGF_NONE), CFG_END(),
@@ -319,6 +320,7 @@ static const struct {
     {delivery_keys, NULL, check_least},
     {limit_keys, "message-size", check_message_size},
     {limit_keys, "free-space", conf_check_size},
+    {limit_keys, "free-memory", conf_check_size},
     {top_keys, "expn", check_expn},
     {limit_keys, "pop3-login-delay", conf_check_duration},
     {limit_keys, NULL, check_least},

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "reference/policy/sender.h"
 #include "reference/smtpd/filters.h"
+#include "reference/smtpd/memory.h"
 #include "reference/smtpd/parameters.h"
 
 #include <stdlib.h>
@@ -100,7 +101,7 @@ static bool sender_matches(struct session *s, const struct path *from)
 /* RFC 5321 4.2.3, RFC 1870 6.1: told at MAIL, before the message is on its way. */
 static bool has_room(struct session *s)
 {
-    if (queue_has_room(s->config, s->declared_size))
+    if (queue_has_room(s->config, s->declared_size) && memory_left(s->config->free_memory))
         return true;
     smtpd_refuse(s, 452, "4.3.1", "disk-full", "RFC 5321 4.2.3, RFC 1870 6.1",
                  "no room in the queue, try later");

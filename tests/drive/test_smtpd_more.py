@@ -7,11 +7,13 @@ import pytest
 ENOUGH = 'auth { plain-without-tls = true sender-match = true }'
 
 
-def test_no_room_is_said_at_mail(postroad):
-    us = postroad(config='limits { free-space = "100000G" }')
+@pytest.mark.parametrize("what", ["free-space", "free-memory"])
+def test_no_room_is_said_at_mail(postroad, what):
+    us = postroad(config=f'limits {{ {what} = "100000G" }}')
     with us.smtp() as client:
         client.ehlo()
-        assert client.docmd("MAIL FROM:<jerry@magedu.test>")[0] == 452
+        code, text = client.docmd("MAIL FROM:<jerry@magedu.test>")
+        assert (code, text[:6]) == (452, b"4.3.1 ")
         assert client.docmd("NOOP")[0] == 250
 
 
