@@ -249,7 +249,7 @@ Test(scheduler, urgent_first_bulk_last_and_nobody_waits_for_ever)
     over(running[0], SITE_UP);
     for (int i = 0; i < 22; i++) {
         struct job *j = next_job();
-        strncat(order, (char[]){j->message->id[0], 0}, 1);
+        order[i] = j->message->id[0];
         over(j, SITE_UP);
     }
     cr_expect_eq(strspn(order, "u"), 7, "%s: the eighth turn is another's", order);
