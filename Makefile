@@ -91,9 +91,11 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/lib/reference.a $(BUILD)/l
 fuzz-programs: $(addprefix $(BUILD)/fuzz/,$(FUZZERS))
 
 # ---- the main job, the tests, the measures -----------------------------------------------------
-# Debian's interpreter, for which python3-pytest is installed.
+# Debian's interpreter, for which python3-pytest is installed. A file of drives stays in one process: what its tests
+# share (a lab, a database server) is started once.
 PYTHON ?= /usr/bin/python3
-PYTEST = BUILD=$(1) $(PYTHON) -m pytest -q -o cache_dir=$(abspath $(1))/pytest-cache --durations=8 $(PYTEST_ARGS)
+PYTEST = BUILD=$(1) $(PYTHON) -m pytest -q -n 2 --dist loadfile -o cache_dir=$(abspath $(1))/pytest-cache --durations=8 \
+	$(PYTEST_ARGS)
 SECONDS_EACH ?= 20
 
 deps-%:

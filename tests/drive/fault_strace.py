@@ -10,35 +10,53 @@ import subprocess
 import tempfile
 import time
 
-from postroad import wait_for
+from postroad import ended, wait_for
 
 
 class Trace:
-    """strace on a running process. `kill_at`: SIGKILL before the nth call of any thread; `call`: the
+    """strace on a role that runs. `kill_at`: SIGKILL before the nth call of any thread; `call`: the
     nth call of that name. (strace counts each system call apart, "all" too.)"""
 
-    def __init__(self, pid, kill_at=None, call="all"):
-        self.pid = pid
+    def __init__(self, server, role, kill_at=None, call="all"):
         self.log = pathlib.Path(tempfile.mkstemp(prefix="postroad-trace-")[1])
-        command = ["strace", "-f", "-o", str(self.log), "-s", "4096", "-p", str(pid),
+        command = ["strace", "-f", "-o", str(self.log), "-s", "4096",
                    "-e", "trace=all", "-e", "signal=none"]
         if kill_at:
             command += ["-e", f"inject={call}:signal=SIGKILL:when={kill_at}"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        line = self.process.stderr.readline()
-        assert "attached" in line, f"strace cannot attach to {pid}: {line}"
+        # After a restart the process that is seen first may be one that a reload sends home.
+        end = time.monotonic() + 15
+        while not self.attach(command, server.role_pids().get(role)):
+            assert time.monotonic() < end, f"strace cannot attach to {role}: {self.said}"
+            time.sleep(0.05)
         # Each thread gets a line of its own; the last call of each must have been entered again.
         time.sleep(0.03)
 
+    def attach(self, command, pid):
+        self.pid, self.said = pid, "it does not run"
+        if pid is None:
+            return False
+        self.process = subprocess.Popen(command + ["-p", str(pid)], stderr=subprocess.PIPE,
+                                        text=True)
+        self.said = self.process.stderr.readline()
+        if "attached" in self.said:
+            return True
+        self.process.wait(10)
+        self.process.stderr.close()
+        return False
+
     def killed(self):
         """True when the process is gone."""
-        return self.process.poll() is not None
+        return self.process.poll() is not None or ended(self.pid)
 
     def end(self):
         """Detaches; the calls as text, oldest first."""
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(10)
+        try:
+            self.process.wait(3)
+        except subprocess.TimeoutExpired:  # strace waits for ever for one that was killed meanwhile
+            self.process.kill()
+            self.process.wait(10)
         self.process.stderr.close()
         text = self.log.read_text(errors="replace")
         self.log.unlink()

@@ -29,6 +29,15 @@ POSTROAD = BUILD / "bin" / "postroad"
 FIXTURES = ROOT / "fixtures"
 
 
+def ended(pid):
+    """True when there is no such process, or nobody has asked yet how it ended."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return status.rpartition(")")[2].split()[0] in "ZX"
+
+
 def wait_for(condition, timeout=10.0, what="the condition", interval=0.02):
     """Calls `condition` until it gives something true, and returns that."""
     end = time.monotonic() + timeout
@@ -163,12 +172,14 @@ log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"}
         return wait_for(answer, timeout, "the answer to SIGHUP")[0]
 
     def role_pids(self):
-        """{"smtpd": pid, ...} as the kernel has them now."""
+        """{"smtpd": pid, ...} as the kernel has them now, without those that have ended."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         pids = {}
         for pid in children.read_text().split():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                pids[pathlib.Path(f"/proc/{pid}/comm").read_text().strip()] = int(pid)
+                name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+                if not ended(pid):
+                    pids[name] = int(pid)
         return pids
 
     def close(self):

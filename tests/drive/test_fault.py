@@ -52,7 +52,7 @@ def may_be_twice(role, calls):
 
 def points_of(server, role):
     """The system calls that the role makes for one message."""
-    trace = Trace(server.role_pids()[role])
+    trace = Trace(server, role)
     assert send(server, "undisturbed")
     server.wait_empty()
     time.sleep(0.05)
@@ -61,8 +61,7 @@ def points_of(server, role):
 
 def stop_at(server, role, point, number):
     """Sends a message while the role is killed at that point; (answered 250, killed, its calls)."""
-    pid = server.role_pids()[role]
-    trace = Trace(pid, call=point[0], kill_at=point[1])
+    trace = Trace(server, role, call=point[0], kill_at=point[1])
     accepted = send(server, number, timeout=1)
     # Calls after the last visible effect are points to stop at, too.
     end = time.monotonic() + (0.1 if accepted else 1)
@@ -71,7 +70,7 @@ def stop_at(server, role, point, number):
     killed = trace.killed()
     calls = trace.end()
     if killed:
-        start_again(server, role, pid)
+        start_again(server, role, trace.pid)
     # What a killed writer left in incoming/ is swept later.
     server.wait_empty(15, folders=("active", "deferred", "hold"))
     return accepted, killed, calls
@@ -119,7 +118,7 @@ def test_accept_is_durable_before_the_reply(postroad):
 
 
 def accept_in_order(server, how_opened):
-    trace = Trace(server.role_pids()["smtpd"])
+    trace = Trace(server, "smtpd")
     assert send(server, 1)
     calls = trace.end()
     opened = first(calls, how_opened)
@@ -139,7 +138,7 @@ def test_delivery_is_durable_before_the_reply(postroad, form):
     server = postroad(format=form, verbose=False)
     assert send(server, "warm-up")
     server.wait_empty()
-    trace = Trace(server.role_pids()["mda"])
+    trace = Trace(server, "mda")
     assert send(server, 1)
     server.wait_empty()
     calls = trace.end()

@@ -190,8 +190,7 @@ def test_a_killed_delivery(postroad, form):
 def deliver_traced(server, text, kill=None):
     """One delivery, traced; mda is killed before the kth call of a name with kill=(name, k).
     (was it answered 250?, killed?, calls)"""
-    pid = server.role_pids()["mda"]
-    trace = Trace(pid, kill_at=kill[1], call=kill[0]) if kill else Trace(pid)
+    trace = Trace(server, "mda", *(kill[::-1] if kill else ()))
     try:
         deliver(server, text)
         answered = True
@@ -201,7 +200,7 @@ def deliver_traced(server, text, kill=None):
     killed = trace.killed()
     calls = trace.end()
     if killed:
-        start_again(server, "mda", pid)
+        start_again(server, "mda", trace.pid)
     return answered, killed, calls
 
 

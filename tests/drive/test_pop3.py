@@ -280,8 +280,7 @@ def quit_traced(server, kill=None):
     client = login(server)
     client.dele(1)
     client.dele(3)
-    pid = server.role_pids()["pop3d"]
-    trace = Trace(pid, kill_at=kill[1], call=kill[0]) if kill else Trace(pid)
+    trace = Trace(server, "pop3d", *(kill[::-1] if kill else ()))
     try:
         client.quit()
         answered = True
@@ -291,7 +290,7 @@ def quit_traced(server, kill=None):
     killed = trace.killed()
     calls = trace.end()
     if killed:
-        start_again(server, "pop3d", pid)
+        start_again(server, "pop3d", trace.pid)
     return answered, killed, calls
 
 
