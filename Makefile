@@ -225,6 +225,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-queue bench-defence bench-filters bench-imap conformance spec install clean
-.PHONY: tsan bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-defence bench-filters bench-imap conformance spec install clean
+.PHONY: tsan bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-queue bench-defence bench-filters bench-imap conformance spec install clean
 .SECONDARY:

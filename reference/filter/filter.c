@@ -287,6 +287,19 @@ static void ask(struct one *o, const struct filter_facts *facts, const struct fi
     }
 }
 
+/* Whoever changes what the sender wrote says so, in the log and to the reader: a signature or a seal
+ * over it is broken now (RFC 8551, RFC 3156). */
+static void tell_of_body(const struct filter_conf *c, struct filter_changes *changes,
+                         struct filter_result *r)
+{
+    size_t n = strlen(r->why);
+    if (changes->body_replaced || changes->message_replaced)
+        snprintf(r->why + n, sizeof r->why - n, "%sit gives the %s anew", n ? "; " : "",
+                 changes->body_replaced ? "body" : "message");
+    if (changes->body_replaced)
+        changes_add(changes, CHANGE_ADD, 0, SLICE("X-Body-Changed-By"), slice_str(c->name));
+}
+
 enum filter_action filters_message(struct filters *f, struct filter_mail *mail,
                                    const struct filter_writer *writer, struct verdict *v)
 {
@@ -296,6 +309,8 @@ enum filter_action filters_message(struct filters *f, struct filter_mail *mail,
         struct filter_changes changes;
         changes_init(&changes, f->facts->config->spool);
         ask(&f->v[i], f->facts, mail, &changes, &r);
+        if (r.action != FILTER_FAILED)
+            tell_of_body(f->v[i].conf, &changes, &r);
         report(f, f->v[i].conf, mail->envelope->id, &r, "message");
         settle(f->v[i].conf, &r);
         bool keep = r.action == FILTER_PASS || r.action == FILTER_QUARANTINE;

@@ -389,6 +389,9 @@ def test_mimedefang_takes_a_program_out(postroad, programs):
     second = server.mailbox("tom")[len(got):]
     assert b"A program named invoice.com was attached" in second
     assert b"EICAR" not in second and b"see the file" in second
+    assert b"\nX-Body-Changed-By: defang\n" in second and b"X-Body-Changed-By" not in got
+    assert [e["why"] for e in server.events("filter.verdict", filter="defang", step="message")] == \
+        [None, "it gives the body anew"]
 
 
 def test_rspamd_by_its_milter(postroad, programs):
