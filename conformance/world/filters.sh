@@ -23,6 +23,15 @@ clamav) filter clamd 3310 ;;
 opendkim)
     mkdir -p "$STATE/opendkim"
     echo "$TRUSTED" >"$STATE/opendkim/internal"     # whose mail it signs
+    cat >"$STATE/opendkim/unbound.conf" <<END
+server:
+    module-config: "iterator"
+    do-not-query-localhost: no
+    local-zone: "test." transparent
+forward-zone:
+    name: "."
+    forward-addr: $(sed -n 's/^nameserver //p' /etc/resolv.conf | head -n 1)
+END
     filter opendkim 8891
     ;;
 dmarc) filter opendmarc 8893 ;;
@@ -34,6 +43,8 @@ hold-scan)
     ;;
 amavis)
     filter clamd 3310
+    mkdir -p "$STATE/amavisd"
+    echo 127.0.0.1:3310 >"$STATE/amavisd/scanner"
     filter amavisd 10024
     ;;
 esac
