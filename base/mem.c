@@ -55,6 +55,12 @@ char *xasprintf(const char *fmt, ...)
     return checked(s);
 }
 
+__attribute__((noinline)) void stack_wipe(void)
+{
+    char below[16 * 1024];
+    explicit_bzero(below, sizeof below);
+}
+
 void stack_give_back(void)
 {
     enum { KEPT = 8 * 1024 };        /* below here: this call, and signal handlers */

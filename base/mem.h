@@ -17,6 +17,9 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Gives the memory below the caller's frame back to the system: for a thread that will wait for long after it
  * was busy, whose stack would keep what its deepest call used. */
 void stack_give_back(void);
+/* Overwrites what functions that have returned left on the stack below the caller's frame, 16 KiB of it, and in
+ * vector registers: the dynamic linker saves these, with pieces of what memcpy moved last. */
+void stack_wipe(void);
 
 /* Prints "program: message" to standard error and exits with code. `message` should name the
  * file and line concerned and the remedy. */

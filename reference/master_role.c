@@ -119,7 +119,7 @@ static void drop_privileges(enum role r, const struct config *c)
         keep_capabilities(0);     /* root's files, none of root's powers */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         die(EX_NOPERM, "%s: cannot set no_new_privs: %s", roles[r].name, strerror(errno));
-    if (r == ROLE_AUTH)           /* no passwords in a core file */
+    if (r != ROLE_QUEUE && r != ROLE_MDA)     /* no passwords in a core file */
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     umask(touches_mailboxes(r) ? 007 : 077);
 }

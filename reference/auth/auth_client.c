@@ -97,6 +97,7 @@ static enum auth_status ask(struct auth_client *a, struct buf *request, struct a
         *out = (struct account){.uid = -1, .gid = -1};
     buf_free(&line);
     wipe(request);
+    stack_wipe();
     return status;
 }
 
@@ -143,6 +144,7 @@ static enum sasl_status sasl_ask(struct auth_client *a, struct buf *request, boo
         status = sasl_read_answer(buf_slice(&line), challenge, out);
     wipe(&line);
     wipe(request);
+    stack_wipe();
     return status;
 }
 

@@ -193,5 +193,6 @@ bool auth_answer(struct accounts *a, struct sasl_connection *c, struct slice req
         auth_write_answer(answer, accounts_domain(a, name), &account);
     account_free(&account);
     json_decref(o);
+    stack_wipe();
     return verify || lookup || domain || sasl;
 }

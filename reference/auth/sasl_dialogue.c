@@ -99,5 +99,6 @@ enum sasl_outcome sasl_dialogue(struct stream *io, const struct config *c,
     wipe(&d.message);
     wipe(&d.challenge);
     stream_wipe(io);
+    stack_wipe();
     return outcome;
 }

@@ -2,6 +2,7 @@
 #include "reference/imapd/session.h"
 
 #include "base/event.h"
+#include "base/mem.h"
 #include "reference/tls/tls.h"
 
 #include <errno.h>
@@ -93,6 +94,8 @@ void imap_login(struct session *s, struct args *a)
     enum auth_status status = s->accounts->verify(s->accounts->arg, name, secret, s->client,
                                                   &s->account);
     explicit_bzero(secret, strlen(secret));
+    stream_wipe(s->io);
+    stack_wipe();
     free(secret);
     free(name);
     if (status == AUTH_OK) {

@@ -108,6 +108,7 @@ void pop3_pass(struct session *s, struct slice argument)
         status = s->accounts->verify(s->accounts->arg, s->name, password, s->client, &s->account);
         explicit_bzero(password, strlen(password));
         stream_wipe(s->io);
+        stack_wipe();
         free(password);
     }
     free(s->name);

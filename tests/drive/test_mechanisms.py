@@ -314,3 +314,90 @@ SyncState *
     assert done.returncode == 0, done.stdout + done.stderr
     assert any(b"by mutt" in f.read_bytes() for f in (tmp_path / "mail").rglob("*") if f.is_file())
     s.wait_event("auth.verified", user="tom")
+
+
+# ---- each client with each mechanism that it knows -------------------------------------------
+
+WORDS = ("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
+
+
+@pytest.fixture
+def everything(postroad):
+    words = ", ".join(f'"{w}"' for w in WORDS)
+    return postroad(users=USERS, relay_from=(),
+                    config=f"auth {{ mechanisms = {{{words}}} plain-without-tls = true "
+                           "imap-login-without-tls = true free-guesses = 1000 }")
+
+
+def verified(s, mechanism, run):
+    """run() logs plain in by the mechanism, and says what it saw."""
+    before = len(s.events("auth.verified", mechanism=mechanism, user="plain"))
+    said = run()
+    wait_for(lambda: len(s.events("auth.verified", mechanism=mechanism, user="plain")) > before, 10,
+             f"the log-in by {mechanism} ({said})")
+
+
+def called(*command, input=b"Subject: x\n\nx\n", **env):
+    done = subprocess.run([str(c) for c in command], input=input, capture_output=True, timeout=30, check=False,
+                          env={**os.environ, **{k: str(v) for k, v in env.items()}})
+    return done.stdout + done.stderr
+
+
+def test_each_mechanism_by_msmtp_and_mutt(everything, tmp_path):
+    s = everything
+    for word in WORDS:
+        verified(s, word, lambda w=word: called(
+            "msmtp", "--host=127.0.0.1", f"--port={s.submission_port}", "--tls=off", f"--auth={w.lower()}",
+            "--user=plain", "--passwordeval=echo plain-pw", "--from=plain@hehuan.test", "tom@hehuan.test"))
+        (tmp_path / "muttrc").write_text(
+            f'set smtp_url="smtp://plain@127.0.0.1:{s.submission_port}" smtp_pass="plain-pw" '
+            f'smtp_authenticators="{word.lower()}" from="plain@hehuan.test" copy=no ssl_starttls=no '
+            f'ssl_force_tls=no folder={tmp_path} record="" hostname="hehuan.test"\n')
+        verified(s, word, lambda: called("mutt", "-n", "-F", tmp_path / "muttrc", "-s", "x", "tom@hehuan.test",
+                                         HOME=tmp_path, TERM="dumb"))
+
+
+def test_each_mechanism_by_mbsync_and_gsasl(everything, tmp_path):
+    """mbsync with those of Cyrus SASL in IMAP; gsasl in IMAP and, as everywhere, in SMTP."""
+    s = everything
+    for word in WORDS:
+        (tmp_path / "rc").write_text(f"IMAPStore far\nHost 127.0.0.1\nPort {s.imap_port}\nUser plain\n"
+                                     f"Pass plain-pw\nAuthMechs {word}\nSSLType None\n\nMaildirStore near\n"
+                                     f"Path {tmp_path}/\nInbox {tmp_path}/INBOX\n\nChannel all\nFar :far:\n"
+                                     f"Near :near:\nCreate Near\nSyncState *\n")
+        if word != "LOGIN":      # for mbsync that is the command LOGIN
+            verified(s, word, lambda: called("mbsync", "-c", tmp_path / "rc", "all", HOME=tmp_path))
+        realm = ["--realm=mail.hehuan.test"] if word == "DIGEST-MD5" else []
+        verified(s, word, lambda w=word, r=realm: gsasl(s, w, "plain", "-p", "plain-pw", *r, protocol="imap",
+                                                        port=s.imap_port))
+
+
+def test_each_mechanism_by_curl(everything, tmp_path):
+    s = everything
+    (tmp_path / "m").write_text("Subject: x\r\n\r\nx\r\n")
+    doors = ([f"smtp://127.0.0.1:{s.submission_port}/a.test", "--mail-from", "plain@hehuan.test", "--mail-rcpt",
+              "tom@hehuan.test", "-T", str(tmp_path / "m")],
+             [f"pop3://127.0.0.1:{s.pop3_port}/"], [f"imap://127.0.0.1:{s.imap_port}/"])
+    for word in ("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5"):
+        for door in doors:
+            verified(s, word, lambda w=word, d=door: called(
+                "curl", "-sS", "--user", "plain:plain-pw", "--login-options", f"AUTH={w}", *d))
+
+
+def test_each_mechanism_by_pythons_libraries(everything):
+    s = everything
+
+    def smtp(word):
+        with s.submission() as c:
+            c.ehlo()
+            c.user, c.password = "plain", "plain-pw"
+            return c.auth(word, getattr(c, f"auth_{word.lower().replace('-', '_')}"))
+
+    def imap(word):
+        with s.imap() as c:
+            return (c.login_cram_md5("plain", "plain-pw") if word == "CRAM-MD5" else
+                    c.authenticate(word, lambda _: b"\0plain\0plain-pw"))
+    for word in ("PLAIN", "LOGIN", "CRAM-MD5"):
+        verified(s, word, lambda w=word: smtp(w))
+    for word in ("PLAIN", "CRAM-MD5"):
+        verified(s, word, lambda w=word: imap(w))
