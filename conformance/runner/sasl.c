@@ -49,9 +49,10 @@ static void give_binding(const struct actor *a, Gsasl_session *session)
 static bool get_ticket(struct actor *a, const char *user, const char *password)
 {
     struct world_up *w = a->run->world;
-    int in[2], status = -1, nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (!w->lab || nothing < 0 || pipe2(in, O_CLOEXEC) != 0)
+    int in[2], status = -1;
+    if (!w->lab || pipe2(in, O_CLOEXEC) != 0)
         return false;
+    int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
     char *cache = xasprintf("FILE:%s/ticket", w->state), *conf = xasprintf("%s/krb5.conf", w->state);
     char *service = xasprintf("%s/%s", service_of(a), w->target->hostname);
     char *known = xasprintf("KRB5_CONFIG=%s", conf), *line = xasprintf("%s\n", password);

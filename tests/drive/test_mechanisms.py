@@ -401,3 +401,21 @@ def test_each_mechanism_by_pythons_libraries(everything):
         verified(s, word, lambda w=word: smtp(w))
     for word in ("PLAIN", "CRAM-MD5"):
         verified(s, word, lambda w=word: imap(w))
+
+
+def test_fetchmail_by_challenge(everything, tmp_path):
+    s = everything
+    rc = tmp_path / "rc"
+    for protocol, port in (("pop3", s.pop3_port), ("imap", s.imap_port)):
+        rc.write_text(f"poll 127.0.0.1 service {port} protocol {protocol} auth cram-md5 user plain "
+                      f"password plain-pw sslproto '' mda 'cat >> {tmp_path}/got'\n")
+        rc.chmod(0o600)
+        verified(s, "CRAM-MD5", lambda: called("fetchmail", "-f", rc, "--nodetach", "--nosyslog", "-v", "-i",
+                                               tmp_path / "ids", FETCHMAILHOME=tmp_path))
+
+
+def test_curl_with_a_token_in_a_mailbox(token_server):
+    s = token_server
+    for n, door in enumerate((f"pop3://127.0.0.1:{s.pop3_port}/", f"imap://127.0.0.1:{s.imap_port}/"), 1):
+        said = called("curl", "-sS", "--user", "jerry@magedu.test", "--oauth2-bearer", "virtual", door)
+        assert s.wait_event("auth.verified", mechanism="OAUTHBEARER", count=n), said

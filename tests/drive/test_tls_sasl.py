@@ -151,8 +151,10 @@ def test_s_client_starttls(server):
                                      ("pop3", s.pop3_port, "+OK")):
         status, out = run(["openssl", "s_client", "-starttls", protocol, "-connect",
                            f"127.0.0.1:{port}", "-CAfile", CERTS / "ca.pem", "-verify_hostname",
-                           "mail.hehuan.test", "-verify_return_error", "-crlf"], "NOOP\nQUIT\n")
+                           "mail.hehuan.test", "-verify_return_error", "-crlf"],
+                          "AUTH PLAIN AHBsYWluAHBsYWluLXB3\nQUIT\n")
         assert "Verify return code: 0 (ok)" in out and status == 0, out
+    assert s.wait_event("auth.verified", user="plain", mechanism="PLAIN", count=2)
 
 
 # ---- SMTP: AUTH -------------------------------------------------------------------------------
