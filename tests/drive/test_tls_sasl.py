@@ -151,10 +151,30 @@ def test_s_client_starttls(server):
                                      ("pop3", s.pop3_port, "+OK")):
         status, out = run(["openssl", "s_client", "-starttls", protocol, "-connect",
                            f"127.0.0.1:{port}", "-CAfile", CERTS / "ca.pem", "-verify_hostname",
-                           "mail.hehuan.test", "-verify_return_error", "-crlf"],
-                          "AUTH PLAIN AHBsYWluAHBsYWluLXB3\nQUIT\n")
+                           "mail.hehuan.test", "-verify_return_error", "-crlf"], "NOOP\nQUIT\n")
         assert "Verify return code: 0 (ok)" in out and status == 0, out
-    assert s.wait_event("auth.verified", user="plain", mechanism="PLAIN", count=2)
+
+
+def test_s_client_logs_in(server):
+    """By hand, line for line, as people do to see what is wrong."""
+    s = server()
+    word = "AHBsYWluAHBsYWluLXB3"
+    for protocol, port, lines, good in (
+            ("smtp", s.submission_port, ["EHLO client.test", f"AUTH PLAIN {word}"], "235 "),
+            ("pop3", s.pop3_port, [f"AUTH PLAIN {word}"], "+OK "),
+            ("imap", s.imap_port, [f"a AUTHENTICATE PLAIN {word}"], "a OK ")):
+        client = subprocess.Popen(
+            ["openssl", "s_client", "-quiet", "-starttls", protocol, "-connect", f"127.0.0.1:{port}",
+             "-CAfile", CERTS / "ca.pem", "-verify_hostname", "mail.hehuan.test", "-verify_return_error", "-crlf"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for line, ends in zip(lines, [*["250 "] * (len(lines) - 1), good]):
+            client.stdin.write(line + "\n")
+            client.stdin.flush()
+            while not (said := client.stdout.readline()).startswith(ends):
+                assert said and not said.startswith(("5", "-ERR", "a NO", "a BAD")), said
+        client.kill()
+        client.communicate()
+    assert s.wait_event("auth.verified", user="plain", mechanism="PLAIN", count=3)
 
 
 # ---- SMTP: AUTH -------------------------------------------------------------------------------
