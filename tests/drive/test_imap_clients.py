@@ -108,8 +108,8 @@ def test_curl(secure):
     assert b"MESSAGES 6" in curl("/", "-X", "STATUS INBOX (MESSAGES)")
 
 
-def test_mbsync(server, tmp_path):
-    """Down, then nothing the second time; changes on both sides meet."""
+def mbsync(server, tmp_path):
+    """A function that syncs all mailboxes both ways with Maildirs in tmp_path/mail, and that folder."""
     local = tmp_path / "mail"
     local.mkdir()
     rc = tmp_path / "mbsyncrc"
@@ -138,11 +138,17 @@ Create Both
 Expunge Both
 SyncState *
 """)
-    def sync():
+    def sync(timeout=60):
         done = subprocess.run(["mbsync", "-c", str(rc), "-V", "all"], capture_output=True,
-                              timeout=60, env=environment(tmp_path))
+                              timeout=timeout, env=environment(tmp_path))
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout + done.stderr
+    return sync, local
+
+
+def test_mbsync(server, tmp_path):
+    """Down, then nothing the second time; changes on both sides meet."""
+    sync, local = mbsync(server, tmp_path)
     tom = Imap(server.imap_port, "tom")
     tom.ok("CREATE Archive/2026")
     tom.ok("APPEND Archive/2026 (\\Seen) {}", TEXTS[0])
@@ -168,6 +174,38 @@ SyncState *
     assert len(mailbox.Maildir(local / "INBOX")) == 4
     tom.ok("NOOP")
     assert b"MESSAGES 4" in tom.ok("STATUS INBOX (MESSAGES)")[0]
+    tom.close()
+
+
+def test_mbsync_of_many(server, tmp_path):
+    """Half of them lie here and half there: both sides have all afterwards, flags too, and when nothing
+    happened in between nothing is changed by a second run. SYNC_MESSAGES=10000: make sync."""
+    many = int(os.environ.get("SYNC_MESSAGES", "100"))
+    sync, local = mbsync(server, tmp_path)
+    near = mailbox.Maildir(local / "INBOX", create=True)
+    tom = Imap(server.imap_port, "tom")
+    for i in range(many // 2):
+        tom.ok(r"APPEND INBOX (\Flagged) {}" if i % 2 else "APPEND INBOX {}", b"Subject: far %d\r\n\r\nx\r\n" % i)
+        message = mailbox.MaildirMessage(b"Subject: near %d\n\nx\n" % i)
+        message.set_subdir("cur")
+        message.set_flags("S" if i % 2 else "")
+        near.add(message)
+    sync(600)
+
+    def all_here():
+        return {p.name: p.stat().st_mtime_ns for p in local.rglob("*") if p.parent.name in ("cur", "new")}
+
+    def all_there():
+        tom.ok("SELECT INBOX")
+        status = tom.ok("STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)")
+        flags = {uid: m[b"FLAGS"] for uid, m in tom.fetch("FETCH 1:* (UID FLAGS)").items()}
+        return flags, next(line for line in status if b" STATUS " in line)
+    here, there = all_here(), all_there()
+    assert len(here) == len(there[0]) == many // 2 * 2 + len(TEXTS)
+    assert sum(name.endswith(":2,F") for name in here) == many // 4
+    assert sum(rb"\Seen" in flags for flags in there[0].values()) == many // 4
+    sync(600)
+    assert all_here() == here and all_there() == there, "the second run finds nothing to do"
     tom.close()
 
 
