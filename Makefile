@@ -158,6 +158,11 @@ bench-queue: deps-lab-test
 	@$(MAKE) all
 	@BUILD=$(BUILD) tests/bench/queue
 
+# The mail programs that read from our IMAP server, Thunderbird too, whose package is large.
+clients: deps-lab-test-clients
+	@$(MAKE) all
+	@$(call PYTEST,build) tests/drive/test_imap_clients.py
+
 # mbsync keeps 10,000 messages alike on two sides: once, and once more for nothing. A minute.
 sync: deps-lab-test
 	@$(MAKE) all
@@ -222,6 +227,7 @@ help:
 	@echo "make bench-defence connections a second with client names and five DNS lists, beside Postfix"
 	@echo "make bench-filters messages a second through opendkim and amavisd-new, beside Postfix"
 	@echo "make bench-imap    IMAP and POP3 beside Dovecot on the same mailbox"
+	@echo "make clients       mail programs on our IMAP server, Thunderbird too"
 	@echo "make sync          mbsync with 10,000 messages, twice"
 	@echo "make install       PREFIX=/usr/local, DESTDIR="
 	@echo "make clean         removes build/"
@@ -231,5 +237,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: tsan bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-queue bench-defence bench-filters bench-imap conformance spec install clean sync .PHONY:
+.PHONY: tsan bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-queue bench-defence bench-filters bench-imap conformance spec install clean sync .PHONY: clients
 .SECONDARY:

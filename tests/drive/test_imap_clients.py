@@ -7,9 +7,10 @@ import subprocess
 import pytest
 
 from imap_client import Imap, No, plain
-from postroad import BUILD, ROOT, free_ports
+from postroad import BUILD, ROOT, free_ports, wait_for
 from store_mail import deliver, run
 from terminal import Terminal, run_in_terminal
+from thunderbird import Thunderbird
 
 CERTS = BUILD / "certs"
 TEXTS = [b"From: Jerry <jerry@magedu.test>\r\nTo: tom@hehuan.test\r\nSubject: number %d\r\n"
@@ -290,6 +291,25 @@ def test_alpine(secure, tmp_path):
     assert [rb"\Seen" in f for f in flags] == [True, False, False]
     assert [rb"\Flagged" in f for f in flags] == [False, True, False]
     assert b"MESSAGES 1" in tom.ok("STATUS Saved (MESSAGES)")[0]
+    tom.close()
+
+
+def test_thunderbird(secure, tmp_path):
+    """It logs in when it starts, downloads what is there, makes its Trash and waits in IDLE; what comes then
+    it fetches at once."""
+    client = Thunderbird(tmp_path, "mail.hehuan.test", secure.imaps_port, CERTS / "ca.pem", "tom-pw")
+    try:
+        wait_for(lambda: all(b"Subject: number %d" % i in client.inbox() and b"body %d" % i in client.inbox()
+                             for i in range(5)), 90, "the messages in Thunderbird")
+        secure.wait_event("imapd.command", 60, command="IDLE")
+        deliver(secure, TEXTS[0].replace(b"<0@", b"<5@"))
+        secure.wait_event("imapd.command", 60, command="FETCH", arguments=" 6:* (FLAGS)", count=1)
+        wait_for(lambda: [e for e in secure.events("imapd.command", command="FETCH")
+                          if e["arguments"].startswith(" 6 (UID")], 60, "the new message fetched")
+    finally:
+        client.close()
+    tom = Imap(secure.imaps_port, "tom", tls=trusting())
+    assert b"MESSAGES 0" in tom.ok("STATUS Trash (MESSAGES)")[0]
     tom.close()
 
 
