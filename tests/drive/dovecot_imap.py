@@ -18,10 +18,13 @@ class Dovecot:
     where the spool is. Needs root."""
 
     def __init__(self, home, spool):
-        if os.geteuid() != 0:
-            pytest.skip("laying Dovecot over /usr needs root")
-        if not (INSTALLED / "usr").is_dir():
-            subprocess.run([ROOT / "ci/target", "dovecot"], check=True, timeout=300)
+        if not (INSTALLED / "usr").is_dir() and subprocess.run([ROOT / "ci/target", "dovecot"],
+                                                               timeout=300).returncode != 0:
+            pytest.skip("Dovecot's packages cannot be had; ci/target dovecot says why")
+        lay = ["unshare", "--mount", "--propagation", "private", "mount", "-t", "overlay", "overlay", "-o",
+               f"lowerdir={INSTALLED}/usr:/usr,ro", "/usr"]
+        if os.geteuid() != 0 or subprocess.run(lay, capture_output=True).returncode != 0:
+            pytest.skip("laying Dovecot over /usr needs root, and overlay mounts")
         (home / "folders").mkdir(parents=True)
         conf = home / "dovecot.conf"
         conf.write_text(f"""
