@@ -39,7 +39,8 @@ default_login_user = nobody
 default_internal_group = root
 mail_privileged_group =
 mail_location = mbox:{home}/folders:INBOX={spool}:INDEX={home}/index
-mbox_write_locks = dotlock fcntl
+mbox_read_locks = fcntl
+mbox_write_locks = fcntl dotlock
 namespace inbox {{
   inbox = yes
 }}
