@@ -237,5 +237,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: tsan bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-queue bench-defence bench-filters bench-imap conformance spec install clean sync .PHONY: clients
+.PHONY: tsan bench-login help all deps deps-build unit-programs fuzz-programs demo test unit drive fuzz bench bench-queue bench-defence bench-filters bench-imap conformance spec install clean sync clients
 .SECONDARY:
