@@ -59,6 +59,12 @@ void imap_write_flags_line(struct session *s, struct buf *out)
     buf_add_str(out, ")] flags that are kept\r\n");
 }
 
+void imap_write_new_keywords(struct session *s, struct buf *out)
+{
+    if (view_keywords_are_new(s->view))
+        imap_write_flags_line(s, out);
+}
+
 bool imap_read_flags(struct args *a, struct flag_list *out)
 {
     bool parentheses = args_next_is(a, '('), first = true;

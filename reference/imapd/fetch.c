@@ -251,6 +251,8 @@ static bool answer_batch(struct fetching *g, uint32_t first, uint32_t count)
     unsigned kinds = kinds_wanted(g->f);
     count = view_get_many(g->s->view, first, count, wants_measure(g->f), g->messages);
     see(g, first, count, unseen);
+    if (g->f->items & ITEM_FLAGS || g->f->sees)
+        imap_write_new_keywords(g->s, &g->out);
     bool cached = kinds && view_cache_read(g->s->view, first, count, kinds, g->cache) == 0;
     for (uint32_t i = 0; i < count; i++) {
         if (g->messages[i].modseq <= g->f->changed_since)

@@ -64,6 +64,8 @@ static bool find_keywords(struct session *s, struct store_command *c)
 static void tell_done(struct session *s, const struct uid_set *done, bool silent)
 {
     struct buf out = {0};
+    if (!silent)
+        imap_write_new_keywords(s, &out);
     for (size_t i = 0; i < done->n; i++) {
         for (uint64_t uid = done->v[i].first; uid <= done->v[i].last; uid++) {
             struct view_message m;

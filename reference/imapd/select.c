@@ -11,11 +11,11 @@ struct qresync {
     bool given;
     uint64_t uidvalidity, modseq;
     struct number_set known;         /* n == 0: all */
+    struct number_set seqs, uids;    /* what the client remembers of numbers and their UIDs; n == 0: nothing */
 };
 
 static bool read_qresync(struct args *a, struct qresync *q)
 {
-    struct number_set seqs, uids;
     q->given = true;
     if (!args_space(a) || !args_open(a) || !args_number(a, UINT32_MAX, &q->uidvalidity) ||
         !args_space(a) || !args_number(a, INT64_MAX, &q->modseq))
@@ -30,14 +30,8 @@ static bool read_qresync(struct args *a, struct qresync *q)
         if (more && q->known.n > 0)
             args_space(a);
         if (more) {
-            /* What the client remembers of numbers and UIDs would make our answer shorter only. */
-            if (!args_open(a) || !args_sequence_set(a, &seqs))
-                return false;
-            number_set_free(&seqs);
-            if (!args_space(a) || !args_sequence_set(a, &uids))
-                return false;
-            number_set_free(&uids);
-            if (!args_char(a, ')'))
+            if (!args_open(a) || !args_sequence_set(a, &q->seqs) || !args_space(a) ||
+                !args_sequence_set(a, &q->uids) || !args_char(a, ')'))
                 return false;
         }
     }
@@ -66,6 +60,49 @@ static bool read_parameters(struct session *s, struct args *a, bool *condstore, 
     return args_end(a);
 }
 
+/* RFC 7162 3.2.5.2: the largest UID that has the number still that the client remembers; nothing before
+ * it can be gone. 0: there is none. */
+static uint32_t still_in_place(struct session *s, const struct qresync *q)
+{
+    struct uid_set seqs = {0}, uids = {0};
+    uint32_t count = view_count(s->view), found = 0;
+    number_set_resolve(&q->seqs, count, &seqs);
+    number_set_resolve(&q->uids, count ? view_uid(s->view, count) : 0, &uids);
+    size_t at = 0;                   /* the range of `uids`, and how far in it */
+    uint64_t within = 0;
+    for (size_t i = 0; i < seqs.n && at < uids.n; i++) {
+        for (uint64_t seq = seqs.v[i].first; seq <= seqs.v[i].last && seq <= count && at < uids.n; seq++) {
+            uint64_t uid = uids.v[at].first + within++;
+            if (view_uid(s->view, (uint32_t)seq) == uid)
+                found = (uint32_t)uid;
+            if (uid == uids.v[at].last) {
+                at++;
+                within = 0;
+            }
+        }
+    }
+    uid_set_free(&seqs);
+    uid_set_free(&uids);
+    return found;
+}
+
+/* UIDs that are gone, but none up to `kept`. */
+static void write_vanished(struct buf *out, const struct uid_set *gone, uint32_t kept)
+{
+    struct uid_set told = {0};
+    for (size_t i = 0; i < gone->n; i++) {
+        uint32_t first = gone->v[i].first > kept ? gone->v[i].first : kept + 1;
+        if (gone->v[i].last >= first)
+            uid_set_add(&told, first, gone->v[i].last);
+    }
+    if (told.n > 0) {
+        buf_add_str(out, "* VANISHED (EARLIER) ");
+        uid_set_text(&told, out);
+        buf_add_str(out, "\r\n");
+    }
+    uid_set_free(&told);
+}
+
 /* VANISHED and changed flags since the client was here last. */
 static void tell_resync(struct session *s, const struct qresync *q)
 {
@@ -73,11 +110,8 @@ static void tell_resync(struct session *s, const struct qresync *q)
     struct buf out = {0};
     uint32_t count = view_count(s->view);
     number_set_resolve(&q->known, count ? view_uid(s->view, count) : 0, &known);
-    if (view_vanished(s->view, q->modseq, q->known.n ? &known : NULL, &gone) == 0 && gone.n > 0) {
-        buf_add_str(&out, "* VANISHED (EARLIER) ");
-        uid_set_text(&gone, &out);
-        buf_add_str(&out, "\r\n");
-    }
+    if (view_vanished(s->view, q->modseq, q->known.n ? &known : NULL, &gone) == 0)
+        write_vanished(&out, &gone, still_in_place(s, q));
     for (uint32_t seq = 1; seq <= count; seq++) {
         struct view_message m;
         if (!view_get(s->view, seq, &m) || m.modseq <= q->modseq ||
@@ -152,6 +186,8 @@ static void select_or_examine(struct session *s, struct args *a, bool readonly)
         imap_bad_args(s, a);
     }
     number_set_free(&q.known);
+    number_set_free(&q.seqs);
+    number_set_free(&q.uids);
     buf_free(&name);
 }
 

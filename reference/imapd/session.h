@@ -103,6 +103,8 @@ void imap_tell_changes(struct session *s, bool allow_expunge);
 void imap_write_flags(struct session *s, struct buf *out, const struct view_message *m);
 /* Appends "* FLAGS (...)" with the keywords of the mailbox, as a whole line. */
 void imap_write_flags_line(struct session *s, struct buf *out);
+/* Appends it when there are keywords that the client does not know: before a FETCH that has FLAGS. */
+void imap_write_new_keywords(struct session *s, struct buf *out);
 /* The sequence numbers that a set names, of UIDs when the command came with UID. False: one is not there
  * (RFC 9051 6.4.9: with UID it does not matter), and it was answered. */
 bool imap_messages(struct session *s, const struct number_set *set, struct uid_set *seqs);

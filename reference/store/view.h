@@ -78,6 +78,9 @@ const char *view_keyword(struct view_session *s, unsigned bit);
  * EINVAL (no IMAP atom, begins with "\"). */
 int view_keyword_bit(struct view_session *s, struct slice name, bool make);
 unsigned view_keyword_count(struct view_session *s);
+/* True once for each time that there are keywords that the session has not been told of: FLAGS goes
+ * before the FETCH that mentions one (RFC 9051 7.3.5). view_sync says it too. */
+bool view_keywords_are_new(struct view_session *s);
 
 /* --- syncing ------------------------------------------------------------------------------ */
 

@@ -170,3 +170,13 @@ unsigned view_keyword_count(struct view_session *s)
     account_unlock(s->view->account);
     return count;
 }
+
+bool view_keywords_are_new(struct view_session *s)
+{
+    account_lock(s->view->account);
+    unsigned keywords = keywords_in_use(s->view);
+    bool is_new = keywords != s->keywords_told;
+    s->keywords_told = keywords;
+    account_unlock(s->view->account);
+    return is_new;
+}

@@ -204,6 +204,30 @@ def test_qresync_tells_what_happened(server, tom):
     changed = fetched(answers)
     assert list(changed) == [2] and br"\Flagged" in changed[2][b"FLAGS"]
     assert changed[2][b"UID"] == uids[1] and int(changed[2][b"MODSEQ"][0]) > int(modseq)
+    # 3.2.5.2: what has the number that the client remembers, nothing before it went since
+    old = f"{validity} 1 1:100"
+    tom.ok("UID STORE %s +FLAGS (\\Deleted)" % uids[0].decode())
+    tom.ok("EXPUNGE")
+    gone = b"* VANISHED (EARLIER) "
+    assert gone + uids[0] + b"," + uids[2] in tom.ok(f"SELECT INBOX (QRESYNC ({old}))")
+    remembered = uids[1].decode()
+    assert gone + uids[2] in tom.ok(f"SELECT INBOX (QRESYNC ({old} (1 {remembered})))")
+    assert gone + uids[2] in tom.ok(f"SELECT INBOX (QRESYNC ({old} (1,7 {remembered},900)))")
+    assert gone + uids[0] + b"," + uids[2] in \
+        tom.ok(f"SELECT INBOX (QRESYNC ({old} (2,3 {remembered},900)))")
+
+
+def test_a_new_keyword_is_told_before_the_message_that_has_it(server, tom):
+    """RFC 9051 7.3.5: FLAGS, then the FETCH; to who made it and to the others."""
+    other = Imap(server.imap_port, "tom")
+    other.ok("SELECT INBOX")
+    tom.ok("SELECT INBOX")
+    for lines in (tom.ok("STORE 1 +FLAGS ($Never)"), other.ok("FETCH 1 FLAGS")):
+        kinds = [b"FLAGS" if li.startswith(b"* FLAGS") else b"FETCH" for li in lines
+                 if b"$Never" in li and b"PERMANENTFLAGS" not in li]
+        assert kinds == [b"FLAGS", b"FETCH"], lines
+    assert not any(li.startswith(b"* FLAGS") for li in tom.ok("STORE 1 -FLAGS ($Never)"))
+    other.close()
 
 
 def test_conditional_store(server, tom):
