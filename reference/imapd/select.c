@@ -11,7 +11,7 @@ struct qresync {
     bool given;
     uint64_t uidvalidity, modseq;
     struct number_set known;         /* n == 0: all */
-    struct number_set seqs, uids;    /* what the client remembers of numbers and their UIDs; n == 0: nothing */
+    struct number_set seqs, uids;    /* numbers and their UIDs that the client remembers; may be empty */
 };
 
 static bool read_qresync(struct args *a, struct qresync *q)

@@ -39,6 +39,8 @@ static const char schema[] =
 static const char *const texts[STATEMENTS] = {
     [ST_META_GET] = "SELECT value FROM meta WHERE name = ?",
     [ST_META_SET] = "INSERT OR REPLACE INTO meta VALUES(?, ?)",
+    [ST_META_DELETE] = "DELETE FROM meta WHERE name = ?",
+    [ST_META_NAMES] = "SELECT name FROM meta WHERE name > ? AND name < ?",
     [ST_MAILBOX_BY_NAME] = "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE name = ?",
     [ST_MAILBOX_BY_ID] = "SELECT " MAILBOX_COLUMNS " FROM mailbox WHERE id = ?",
     [ST_MAILBOX_ADD] = "INSERT INTO mailbox(name, mailboxid, uidvalidity, uidnext, reserved, modseq,"

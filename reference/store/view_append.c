@@ -8,6 +8,7 @@
 #include "reference/store/view_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -176,7 +177,11 @@ static struct row row_of(const struct view_append *b, size_t i, uint32_t first_u
 static int place_all(struct view_append *b)
 {
     struct mailbox_view *v = b->view;
-    if (view_refresh(v, false) < 0 || view_begin(v, (uint32_t)b->n) < 0)
+    if (view_refresh(v, false) < 0)
+        return -1;
+    if (b->n > 1 && v->source == &maildir_source && unfinished_note(v, &v->mark) < 0)
+        return -1;
+    if (view_begin(v, (uint32_t)b->n) < 0)
         return -1;
     struct mailbox_row before = v->box;
     uint32_t first_uid = v->box.uidnext;
@@ -192,6 +197,8 @@ static int place_all(struct view_append *b)
         result = view_index_add(v, &r, slice_str(m->found.name));
         view_count_in(&v->box, &r);
     }
+    if (result == 0 && v->mark)
+        result = unfinished_over(v, v->mark);
     if (result == 0)
         result = view_commit(v, &before);
     else
@@ -218,6 +225,9 @@ int view_append_commit(struct view_append *b, uint32_t *uidvalidity, struct uid_
     struct mailbox_view *v = b->view;
     int result = finish(b);
     uint64_t octets = 0;
+    /* All are on their way to the disk before the first is waited for: one wait for most. */
+    for (size_t i = 0; i < b->n && b->n > 1 && result == 0; i++)
+        sync_file_range(b->v[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     for (size_t i = 0; i < b->n && result == 0; i++) {
         octets += b->v[i].found.size;
         result = sync_fd(&b->account->place, b->v[i].fd);
@@ -227,6 +237,7 @@ int view_append_commit(struct view_append *b, uint32_t *uidvalidity, struct uid_
         result = account_check_quota(b->account, octets, b->n);
         if (result == 0)
             result = place_all(b);
+        v->mark = 0;
         if (result == 0) {
             *uidvalidity = v->box.uidvalidity;
             for (size_t i = 0; i < b->n; i++)

@@ -137,6 +137,8 @@ static int copy_all(struct copying *c)
             from->box.modseq++;
         result = view_remove_rows(from, c->picked.rows, c->picked.n, from->box.modseq);
     }
+    if (result == 0 && to->mark)
+        result = unfinished_over(to, to->mark);
     if (result == 0 && from != to)
         result = mailbox_row_save(from);
     if (result == 0 && view_commit(to, &before_to) == 0)
@@ -187,6 +189,9 @@ static int begin(struct copying *c, const struct uid_set *uids)
     map_keywords(c);
     if (!c->move && over_quota(c) < 0)
         return -1;
+    if (!c->move && c->picked.n > 1 && c->to->source == &maildir_source &&
+        unfinished_note(c->to, &c->to->mark) < 0)
+        return -1;
     if (view_begin(c->to, (uint32_t)c->picked.n) < 0)
         return -1;
     if (view_check_index(c->from) < 0) {
@@ -235,6 +240,7 @@ int view_copy(struct view_session *s, const struct uid_set *uids, const char *de
             free(c.made[i].name);
         free(c.made);
         picked_free(&c.picked);
+        c.to->mark = 0;
         view_unpin(c.to);
     }
     account_unlock(a);

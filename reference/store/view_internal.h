@@ -10,6 +10,7 @@
  *   view_index.c    the same in the index
  *   view_sync.c     what the disk has and the view has not, and what a session has to be told
  *   view_store.c, view_copy.c, view_append.c, view_text.c, view_cache.c    what their names say
+ *   view_unfinished.c  what is left of a killed COPY or APPEND
  *   view_measure.c  sizes and dates, when they are wanted
  *   view_keywords.c the names of keywords
  *   view_maildir.c, view_maildir_put.c, maildir_name.c    a Maildir as a view's source
@@ -139,6 +140,7 @@ struct mailbox_view {
     struct watch *watch;
     int relocations;               /* since the last sync */
     struct mbox_state *mbox;       /* of view_mbox.c */
+    uint32_t mark;                 /* view_unfinished.c: of what is being added; 0: none */
     int folders[2];                /* Maildir: new/ and cur/, while open; -1 */
 };
 
@@ -267,6 +269,15 @@ int view_keyword_make(struct mailbox_view *v, struct slice name);     /* as view
 /* folder.c */
 /* Appends where the mailbox is. ENOENT: there is none. The inbox is made when it is missing. */
 int folder_path(struct store_account *a, const char *name, struct buf *path);
+
+/* view_unfinished.c */
+struct scan;
+/* Notes that files whose name has ",T=<mark>" are not messages yet; a durable transaction. */
+int unfinished_note(struct mailbox_view *to, uint32_t *mark);
+/* They are: in the transaction that makes them so. */
+int unfinished_over(struct mailbox_view *to, uint32_t mark);
+/* Removes such files of a killed process, and takes them out of the scan. In a transaction. */
+int unfinished_remove(struct mailbox_view *v, struct scan *scan);
 
 /* view_measure.c */
 /* Measures all rows, in a transaction of its own. Those whose file is gone stay as they are. */

@@ -26,6 +26,8 @@ static char *new_name(struct mailbox_view *v, int64_t file_octets, bool with_siz
         buf_printf(&name, ",W=%llu", (unsigned long long)made->size);
     if (emailid)
         buf_printf(&name, ",I=%s", emailid);
+    if (v->mark)
+        buf_printf(&name, ",T=%08x", v->mark);
     made->name = xstrdup(buf_str(&name));
     maildir_flags_add(&name, made->flags, made->keywords);
     free(unique);

@@ -184,7 +184,8 @@ static int keep_scan(struct mailbox_view *v, struct scan *scan, bool writer)
     v->box.modseq++;
     if (scan->uidvalidity > 0)
         v->box.uidvalidity = scan->uidvalidity;
-    if (write_changed(v, scan) < 0 || write_added(v, scan, writer) < 0 ||
+    if (unfinished_remove(v, scan) < 0 || write_changed(v, scan) < 0 ||
+        write_added(v, scan, writer) < 0 ||
         view_remove_rows(v, scan->removed, scan->removed_count, v->box.modseq) < 0) {
         view_abort(v, &before);
         return -1;

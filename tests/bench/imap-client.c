@@ -3,8 +3,9 @@
  *   imap-client make FOLDER N              N messages as a Maildir's files in FOLDER
  *   imap-client time ADDRESS PORT USER PASSWORD N       one command after another on N messages:
  *                                          lines "name<TAB>milliseconds"
- *   imap-client idle ADDRESS PORT N USER PASSWORD FOLDER  N sessions that idle; says "ready", then
- *                                          measures from a delivery into FOLDER to the last notice
+ *   imap-client idle ADDRESS PORT N USER PASSWORD FOLDER  sessions that idle: IDLE_FEW of them, then N;
+ *                                          says "ready" and waits for a line each time. Then measures
+ *                                          from a delivery into FOLDER to the first and last notice
  *   imap-client busy ADDRESS PORT N USER PASSWORD       N clients at once: commands a second
  *   imap-client pop3 ADDRESS PORT USER PASSWORD         a whole POP3 session: milliseconds */
 #include "base/buf.h"
@@ -18,10 +19,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINE_MAX_OCTETS = 1 << 20, WAIT_MS = 300000 };
+enum { LINE_MAX_OCTETS = 1 << 20, WAIT_MS = 300000, NOTICE_MS = 60000 };
 
 /* --- the messages ----------------------------------------------------------------------------- */
 
@@ -175,9 +177,11 @@ static const struct { const char *name, *text; } timed[] = {
     {"MOVE of a tenth", NULL},
     {"EXPUNGE of a tenth", NULL},
     {"APPEND, 500 one by one", NULL},
+    {"APPEND, 500 in one command", NULL},
 };
 
-static void append(struct stream *io, const char *mailbox, int n)
+/* `together`: RFC 3502. */
+static void append(struct stream *io, const char *mailbox, int n, bool together)
 {
     struct buf b = {0}, wire = {0};
     write_message(&b, 5);
@@ -185,10 +189,14 @@ static void append(struct stream *io, const char *mailbox, int n)
     while (slice_next(&rest, '\n', &line) && line.p)
         buf_printf(&wire, "%.*s\r\n", SLICE_ARG(line));
     for (int i = 0; i < n; i++) {
-        stream_printf(io, "t APPEND %s {%zu}\r\n", mailbox, wire.len);
+        if (i == 0 || !together)
+            stream_printf(io, "t APPEND %s", mailbox);
+        stream_printf(io, " {%zu}\r\n", wire.len);
         stream_flush(io);
         read_until(io, "+");
         stream_write(io, wire.data, wire.len);
+        if (together && i < n - 1)
+            continue;
         stream_puts(io, "\r\n");
         stream_flush(io);
         read_until(io, "t ");
@@ -207,7 +215,7 @@ static void special(struct stream *io, const char *name, int n)
     else if (strncmp(name, "EXPUNGE", 7) == 0)
         text = xasprintf("EXPUNGE");
     else
-        append(io, "Copies", 500);
+        append(io, "Copies", 500, strstr(name, "in one") != NULL);
     if (text)
         command(io, text);
     free(text);
@@ -243,26 +251,39 @@ static int run_timed(char **a)
 
 /* --- idle sessions ---------------------------------------------------------------------------- */
 
+enum { IDLE_FEW = 20 };        /* as in imap-inside */
+
+static struct stream *idle_session(char **a)
+{
+    struct stream *s = login(a[0], a[1], a[3], a[4]);
+    command(s, "SELECT INBOX");
+    stream_puts(s, "t IDLE\r\n");
+    stream_flush(s);
+    read_until(s, "+");
+    return s;
+}
+
 static int run_idle(char **a)
 {
-    int n = atoi(a[2]);
+    int n = atoi(a[2]), opened = 0;
     struct stream **s = xcalloc((size_t)n, sizeof *s);
-    for (int i = 0; i < n; i++) {
-        s[i] = login(a[0], a[1], a[3], a[4]);
-        command(s[i], "SELECT INBOX");
-        stream_puts(s[i], "t IDLE\r\n");
-        stream_flush(s[i]);
-        read_until(s[i], "+");
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    for (int part = 0; part < 2; part++) {
+        for (int upto = part ? n : IDLE_FEW; opened < upto && opened < n; opened++)
+            s[opened] = idle_session(a);
+        puts("ready");
+        fflush(stdout);
+        getchar();                 /* the memory is being read */
     }
-    puts("ready");
-    fflush(stdout);
-    getchar();                     /* the memory is being read */
     write_file(a[5], 2000000 + (int)getpid() % 100000, "");
     int64_t from = mono_us(), first = 0;
     for (int i = 0; i < n; i++) {
         struct pollfd p = {.fd = stream_fd(s[i]), .events = POLLIN};
-        if (stream_buffered(s[i]) == 0 && poll(&p, 1, 30000) != 1)
-            die(76, "no notice within 30 s");
+        if (stream_buffered(s[i]) == 0 && poll(&p, 1, NOTICE_MS) != 1)
+            die(76, "no notice within %d s", NOTICE_MS / 1000);
         first = first ? first : mono_us() - from;
     }
     printf("%.3f\t%.3f\n", (double)first / 1000, (double)(mono_us() - from) / 1000);

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from fault_strace import Trace, start_again
 from postroad import wait_for
 from store_mail import FORMATS, deliver, login, run
 from terminal import run_in_terminal
@@ -227,3 +228,32 @@ def test_a_full_mailbox(postroad, format):
     session.expunge()
     session.logout()
     deliver(server, text)
+
+
+def test_a_killed_copy_leaves_nothing(postroad):
+    """RFC 9051 6.4.7, RFC 3502: all or nothing, also when imapd is killed between two of the files."""
+    server = postroad(format="maildir", check_deaths=False, verbose=False)
+    for i in range(4):
+        deliver(server, TEXT % (i, i))
+    client = imap(server)
+    client.create("Copies")
+    many = " ".join("{1+}\r\n%d" % i for i in range(4))
+    for call, mailbox, before, act in (
+            ("linkat", "Copies", 0, lambda: client.copy("1:4", "Copies")),
+            ("linkat", "INBOX", 4, lambda: client.copy("1:4", "INBOX")),
+            ("renameat", "Copies", 0, lambda: client._simple_command("APPEND", "Copies", many))):
+        client.select("INBOX")
+        pid = server.role_pids()["imapd"]
+        trace = Trace(pid, kill_at=3, call=call)
+        with pytest.raises((imaplib.IMAP4.abort, OSError)):
+            act()
+        wait_for(trace.killed, what="the end of imapd")
+        calls = trace.end()
+        assert sum(c.startswith(call + "(") and c.endswith("= 0") for c in calls) == 2, calls
+        start_again(server, "imapd", pid)
+        client = imap(server)
+        assert client.select(mailbox)[1] == [b"%d" % before]
+    client.select("INBOX")
+    assert client.copy("1:*", "Copies")[0] == "OK"
+    assert client.select("Copies")[1] == [b"4"]
+    client.logout()
