@@ -38,6 +38,15 @@ def ended(pid):
     return status.rpartition(")")[2].split()[0] in "ZX"
 
 
+def open_to_all(folder):
+    """Everybody may go into the folder and read there, and nobody else may write: pytest's own are closed
+    to all but one."""
+    folder.chmod(0o755)
+    for parent in folder.parents:
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(0o755)
+
+
 def wait_for(condition, timeout=10.0, what="the condition", interval=0.02):
     """Calls `condition` until it gives something true, and returns that."""
     end = time.monotonic() + timeout

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from postroad import wait_for
+from postroad import open_to_all, wait_for
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users")
 FORMATS = ["mbox", "maildir"]
@@ -132,9 +132,7 @@ def test_over_quota(postroad):
 
 @needs_root
 def test_a_program_runs_as_the_user(postroad, tmp_path):
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:3]:
-        parent.chmod(0o755)
+    open_to_all(tmp_path)
     home = tmp_path / "home"
     home.mkdir()
     os.chown(home, 12345, 23456)

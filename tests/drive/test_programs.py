@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from postroad import wait_for
+from postroad import open_to_all, wait_for
 
 
 def send(us, *to, sender="jerry@magedu.test", text="Subject: x\r\n\r\n.hello\r\n"):
@@ -49,9 +49,7 @@ def test_a_command_that_does_not_take_it(postroad, tmp_path, code, end):
 @pytest.fixture
 def box(tmp_path):
     """A folder that procmail trusts: nobody else may write there."""
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
+    open_to_all(tmp_path)
     return tmp_path
 
 

@@ -129,17 +129,17 @@ def test_a_bounce_that_nobody_takes_is_held(world):
 
 def test_local_recipients_and_aliases(world):
     mail = world.host()
-    us = world.start(aliases="both: tom, \\ann\nlist: both, eve@magedu.test\narchive: /var/archive\n"
+    us = world.start(aliases="both: tom, \\ann\nlist: both, eve@magedu.test\n"
                              "self: self2\nself2: self\n")
     world.send("list@hehuan.test", "tom@hehuan.test", sender="jerry@magedu.test")
     us.wait_empty()
     assert us.mailbox("tom").count(b"Subject: x") == 1
     assert us.mailbox("ann").count(b"Subject: x") == 1
     assert [m.recipients for m in mail.messages] == [["eve@magedu.test"]]
-    world.send("archive@hehuan.test", "self@hehuan.test", sender="jerry@magedu.test")
+    world.send("self@hehuan.test", sender="jerry@magedu.test")
     us.wait_empty()
     reports = [m.data.decode() for m in mail.messages[1:]]
-    assert len(reports) == 1 and "Status: 5.3.0" in reports[0] and "Status: 5.4.6" in reports[0]
+    assert len(reports) == 1 and "Status: 5.4.6" in reports[0]
 
 
 def test_one_copy_for_many_recipients_of_a_domain(world):
