@@ -201,6 +201,7 @@ void check_part(struct run *r, const struct part *part)
         buf_free(&came);
         return;
     }
+    r->late |= !ok && part->within_ms;
     if (!ok && part->within_ms)
         buf_printf(&came, " (after %lld ms)", (long long)part->within_ms);
     run_finding(r, part->at, part->source, &part->ids, ok ? V_PASS : run_severity(r, &part->ids),

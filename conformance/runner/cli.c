@@ -9,7 +9,7 @@
 
 enum { OPT_LEVEL = 256, OPT_TAG, OPT_NAME, OPT_REPEAT, OPT_SHUFFLE, OPT_SEED, OPT_TRACE, OPT_RERUN,
        OPT_MIN, OPT_FAIL_ON, OPT_FORMAT, OPT_REPORT, OPT_ROOT, OPT_BUILD, OPT_ARTEFACTS, OPT_KEEP,
-       OPT_JSON, OPT_SUBJECT, OPT_SPEC };
+       OPT_JSON, OPT_SUBJECT, OPT_SPEC, OPT_STOP_AFTER };
 enum { JOBS_A_CORE = 4, JOBS_USUAL = 16 };
 
 static const struct option long_options[] = {
@@ -24,7 +24,7 @@ static const struct option long_options[] = {
     {"root", required_argument, NULL, OPT_ROOT}, {"build", required_argument, NULL, OPT_BUILD},
     {"artefacts", required_argument, NULL, OPT_ARTEFACTS}, {"keep", no_argument, NULL, OPT_KEEP},
     {"json", no_argument, NULL, OPT_JSON}, {"quiet", no_argument, NULL, 'q'},
-    {"spec", no_argument, NULL, OPT_SPEC},
+    {"spec", no_argument, NULL, OPT_SPEC}, {"stop-after", required_argument, NULL, OPT_STOP_AFTER},
     {"verbose", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
 
 static bool number(const char *name, const char *value, uint64_t max, uint64_t *out)
@@ -75,6 +75,7 @@ static bool one_option(struct options *o, int c)
     case OPT_TRACE: o->trace = true; break;
     case OPT_RERUN: o->rerun = true; break;
     case OPT_MIN: ok = number("min", optarg, 1000000, &n); o->min = (int)n; break;
+    case OPT_STOP_AFTER: ok = number("stop-after", optarg, 1000000, &n); o->stop_after = (int)n; break;
     case OPT_FAIL_ON:
         o->fail_on_should = strcmp(optarg, "should") == 0;
         ok = o->fail_on_should || strcmp(optarg, "must") == 0;

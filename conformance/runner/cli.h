@@ -11,7 +11,7 @@ struct options {
     char *root, *build;            /* conformance/, build/; owned */
     const char *target;
     struct selection selection;
-    int jobs, repeat, min;
+    int jobs, repeat, min, stop_after;
     bool shuffle, rerun, trace, keep, json, quiet, fail_on_should, verbose, spec;
     unsigned seed;
     const char *out;               /* of the report */

@@ -14,8 +14,9 @@
 
 struct progress {
     const struct options *o;
-    size_t finished, all, bad;
-    bool terminal;
+    const struct deviations *known;
+    size_t finished, all, bad, broken;
+    bool terminal, enough;
 };
 
 static bool is_bad(const struct options *o, const json_t *result)
@@ -33,7 +34,10 @@ static void progress(void *arg, size_t index, const json_t *result)
     struct progress *p = arg;
     (void)index;
     p->finished++;
-    p->bad += is_bad(p->o, result);
+    bool bad = is_bad(p->o, result) && !deviation_reason(p->known, json_text(result, "id"));
+    p->bad += bad;
+    p->broken += bad && result_verdict(result) != V_ERROR;
+    p->enough = p->o->stop_after && p->broken >= (size_t)p->o->stop_after;
     if (p->o->quiet)
         return;
     if (p->terminal && !p->o->verbose) {
@@ -45,6 +49,14 @@ static void progress(void *arg, size_t index, const json_t *result)
         fprintf(stderr, "%-11s %6.3f  %s\n", json_text(result, "verdict"),
                 json_number_value(json_object_get(result, "seconds")), json_text(result, "id"));
     }
+}
+
+/* Something did not come in time. Of a machine with too much to do that says nothing yet. */
+static bool doubtful(void *arg, const json_t *result)
+{
+    const struct progress *p = arg;
+    return json_is_true(json_object_get(result, "late")) && is_bad(p->o, result) &&
+           !p->o->stop_after && !deviation_reason(p->known, json_text(result, "id"));
 }
 
 void add_named_files(struct options *o, struct library *l)
@@ -126,20 +138,13 @@ static bool put_report(const struct options *o, const char *format, const char *
     return ok;
 }
 
-static int conclude(const struct options *o, const struct library *l, const struct target *t,
-                    json_t *all)
+/* Reports, the file for --rerun, and the exit status. */
+static int conclude(const struct options *o, const struct library *l,
+                    const struct deviations *known, json_t *all)
 {
-    struct deviations known = {0};
-    struct diags d = {0};
     json_t *results = json_object_get(all, "results"), *one;
     size_t i, bad = 0, errors = 0, ran = 0;
-    if (t->folder) {
-        char *path = xasprintf("%s/deviations", t->folder);
-        deviations_load(&known, path, &d);
-        free(path);
-    }
-    fputs(buf_str(&d.text), stderr);
-    deviations_mark(&known, results);
+    deviations_mark(known, results);
     json_array_foreach(results, i, one) {
         enum verdict v = result_verdict(one);
         errors += v == V_ERROR;
@@ -156,35 +161,46 @@ static int conclude(const struct options *o, const struct library *l, const stru
     char *last = last_path(o);
     json_dump_file(all, last, JSON_INDENT(1));
     free(last);
-    deviations_free(&known);
-    int status = bad ? EXIT_BROKEN : errors || !ok || d.errors ? EXIT_HARNESS : EXIT_FINE;
+    int status = bad ? EXIT_BROKEN : errors || !ok ? EXIT_HARNESS : EXIT_FINE;
     if (o->min && (int)ran < o->min) {
         fprintf(stderr, "conform: only %zu scenarios ran, --min asks for %d\n", ran, o->min);
         status = EXIT_HARNESS;
     }
-    buf_free(&d.text);
     return status;
 }
 
 static int run_selected(struct options *o, struct library *l, const struct target *t,
                         struct scenario **v, size_t n)
 {
-    struct progress p = {.o = o, .all = n, .terminal = isatty(2)};
+    struct deviations known = {0};
+    struct diags d = {0};
+    if (t->folder) {
+        char *path = xasprintf("%s/deviations", t->folder);
+        deviations_load(&known, path, &d);
+        free(path);
+    }
+    fputs(buf_str(&d.text), stderr);
+    struct progress p = {.o = o, .known = &known, .all = n, .terminal = isatty(2)};
     struct pool_conf conf = {.target = t, .catalogue = &l->catalogue, .scenarios = v, .count = n,
                              .jobs = t->lab ? o->jobs : 1, .artefacts = o->artefacts,
-                             .keep_all = o->keep, .trace = o->trace, .done = progress, .arg = &p};
+                             .keep_all = o->keep, .trace = o->trace, .stop = &p.enough,
+                             .done = progress, .doubtful = doubtful, .arg = &p};
     struct buf error = {0};
     char *version = NULL;
     int64_t start = mono_ms();
     json_t *results = pool_run(&conf, &version, &error);
-    if (!results) {
+    int status = EXIT_HARNESS;
+    if (results) {
+        json_t *all = results_of(t, version, results, (double)(mono_ms() - start) / 1000);
+        status = conclude(o, l, &known, all);
+        json_decref(all);
+    } else {
         fprintf(stderr, "conform: %s\n", buf_str(&error));
-        buf_free(&error);
-        return EXIT_HARNESS;
     }
-    json_t *all = results_of(t, version, results, (double)(mono_ms() - start) / 1000);
-    int status = conclude(o, l, t, all);
-    json_decref(all);
+    if (status == EXIT_FINE && d.errors)
+        status = EXIT_HARNESS;
+    deviations_free(&known);
+    buf_free(&d.text);
     free(version);
     buf_free(&error);
     return status;

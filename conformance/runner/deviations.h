@@ -2,6 +2,7 @@
  *
  *   # scenario: reason
  *   smtp/sequence#rcpt-first: answers 250; reported upstream
+ *   include ../postfix/deviations
  */
 #ifndef RUNNER_DEVIATIONS_H
 #define RUNNER_DEVIATIONS_H

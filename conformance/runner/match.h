@@ -41,10 +41,10 @@ void match_items(const struct expect *e, const struct buf *lines, size_t n, bool
 /* A single IMAP response against an alternative. */
 bool match_imap(const struct alt *alt, struct slice response, struct env *env, const char **why);
 
-/* Two messages, header fields left out by name (all occurrences). Equal, or the first difference
- * in *why. */
+/* Two messages, header fields left out by name (all occurrences), and those that the target adds
+ * where they were not sent. Equal, or the first difference in *why. */
 bool messages_equal(struct slice want, struct slice got, const struct ids *except,
-                    struct buf *why);
+                    const struct ids *added, struct buf *why);
 /* Calls back each header field (name without colon, value unfolded as it stands). */
 struct header_field { struct slice name, value, whole; };
 bool message_header_next(struct slice *rest, struct header_field *f);

@@ -30,12 +30,13 @@ static bool excepted(const struct ids *except, struct slice name)
     return false;
 }
 
-static void without(struct slice message, const struct ids *except, struct buf *out)
+static void without(struct slice message, const struct ids *except, const struct ids *added,
+                    struct buf *out)
 {
     struct header_field f;
     struct slice rest = message;
     while (message_header_next(&rest, &f))
-        if (!excepted(except, f.name))
+        if (!excepted(except, f.name) && !excepted(added, f.name))
             buf_add_slice(out, f.whole);
     buf_add_slice(out, rest);
 }
@@ -49,11 +50,13 @@ static void show_around(struct buf *why, const char *label, struct slice s, size
     buf_add_escaped(why, slice_sub(s, from, from + 120));
 }
 
-bool messages_equal(struct slice want, struct slice got, const struct ids *except, struct buf *why)
+bool messages_equal(struct slice want, struct slice got, const struct ids *except,
+                    const struct ids *added, struct buf *why)
 {
+    static const struct ids none;
     struct buf a = {0}, b = {0};
-    without(want, except, &a);
-    without(got, except, &b);
+    without(want, except, &none, &a);
+    without(got, except, added, &b);
     bool equal = slice_eq(buf_slice(&a), buf_slice(&b));
     if (!equal) {
         size_t i = 0;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { JOBS_MAX = 64, FRAME_MAX = 256 * 1024 * 1024, HANG_MS = 60000,
-       AGAIN_MAX = 10 };           /* scenarios that are tried again in one run */
+       AGAIN_MAX = 16 };           /* scenarios that are tried again in one run */
 
 struct worker {
     pid_t pid;
@@ -118,11 +118,18 @@ static void end_worker(struct worker *w, bool kill_it)
     waitpid(w->pid, NULL, 0);
 }
 
+static bool stopped(const struct pool_conf *c)
+{
+    return c->stop && *c->stop;
+}
+
 /* The next scenario for a worker: of its own profile if there is one left, so that its lab and
  * target serve on; else of the profile that no other works on, else any. */
 static ssize_t choose(struct pool *p, const struct worker *w)
 {
     ssize_t any = -1, fresh = -1;
+    if (stopped(p->conf))
+        return -1;
     for (size_t i = 0; i < p->conf->count; i++) {
         const char *profile = p->conf->scenarios[i]->profile;
         if (p->taken[i] || p->first_try[i])
@@ -140,10 +147,13 @@ static ssize_t choose(struct pool *p, const struct worker *w)
     return fresh >= 0 ? fresh : any;
 }
 
-/* ERROR of the lab or the machine is tried again once, when nothing else runs; the result says so. */
+/* What the lab or the machine may be to blame for is tried again once, when nothing else runs; the
+ * result says so. */
 static bool try_again(struct pool *p, size_t index, json_t *result)
 {
-    if (result_verdict(result) != V_ERROR || p->conf->scenarios[index]->broken ||
+    bool doubtful = result_verdict(result) == V_ERROR ||
+                    (p->conf->doubtful && p->conf->doubtful(p->conf->arg, result));
+    if (!doubtful || p->conf->scenarios[index]->broken ||
         p->first_try[index] || !p->conf->target->lab || p->again_ever >= AGAIN_MAX)
         return false;
     p->first_try[index] = result;
@@ -171,7 +181,7 @@ static void finish(struct pool *p, size_t index, json_t *result)
  * what it may have failed of. */
 static ssize_t choose_again(struct pool *p)
 {
-    if (p->finished + p->again < p->conf->count)
+    if (p->finished + p->again < p->conf->count || stopped(p->conf))
         return -1;
     for (int i = 0; i < p->jobs; i++)
         if (p->workers[i].fd >= 0 && p->workers[i].at >= 0)
@@ -270,7 +280,8 @@ json_t *pool_run(const struct pool_conf *conf, char **version, struct buf *error
     json_t *all = any ? json_array() : NULL;
     for (size_t i = 0; i < conf->count; i++) {
         if (all && !p.results[i])
-            p.results[i] = result_without_run(conf->scenarios[i], V_ERROR, "it was not come to");
+            p.results[i] = result_without_run(conf->scenarios[i], stopped(conf) ? V_SKIP : V_ERROR,
+                                              "it was not come to");
         if (all)
             json_array_append_new(all, p.results[i]);
     }

@@ -14,6 +14,9 @@ struct pool_conf {
     bool keep_all;                         /* of passed ones too */
     bool selftest;                         /* replays each that passed, with changes */
     bool trace;                            /* the transcript to standard error as it is made */
+    /* Is the result worth a second try, alone? NULL: an ERROR is. */
+    bool (*doubtful)(void *arg, const json_t *result);
+    const bool *stop;                      /* once true, no more are begun; NULL: never */
     /* Called in the parent for each result, in the order of their coming. */
     void (*done)(void *arg, size_t index, const json_t *result);
     void *arg;

@@ -129,6 +129,8 @@ json_t *result_of_run(const struct run *r, int attempt)
     transcript_text(r, &transcript);
     json_object_set_new(o, "seconds", json_real((double)(mono_us() - r->start_us) / 1e6));
     json_object_set_new(o, "attempt", json_integer(attempt));
+    if (r->late)
+        json_object_set_new(o, "late", json_true());
     json_object_set_new(o, "findings", findings);
     json_object_set_new(o, "clauses", clauses_json(r, v));
     json_object_set_new(o, "transcript", json_string(buf_str(&transcript)));
@@ -154,7 +156,7 @@ void result_second_try(json_t *result, const json_t *first)
     json_t *f;
     size_t i;
     json_array_foreach(json_object_get(first, "findings"), i, f)
-        if (!*why && strcmp(json_text(f, "verdict"), "ERROR") == 0)
+        if (!*why && *json_text(f, "came"))
             why = json_text(f, "came");
     json_object_set_new(result, "attempt", json_integer(2));
     struct slice line = slice_sub(slice_str(why), 0, strcspn(why, "\n\\"));

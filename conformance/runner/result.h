@@ -13,7 +13,7 @@ json_t *result_of_run(const struct run *r, int attempt);
 enum verdict run_verdict(const struct run *r);
 /* One that was not. */
 json_t *result_without_run(const struct scenario *s, enum verdict v, const char *reason);
-/* Notes in the result of a second attempt what the first one, an ERROR, came to. */
+/* Notes in the result of a second attempt what the first one came to. */
 void result_second_try(json_t *result, const json_t *first);
 /* The verdict of a result. */
 enum verdict result_verdict(const json_t *result);

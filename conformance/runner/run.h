@@ -125,6 +125,7 @@ struct run {
     struct env env;
     struct entry *entries;
     size_t entry_count, entry_octets;
+    bool late;                     /* something that was waited for did not come in time */
     struct finding *findings;
     size_t finding_count;
     bool stop;                     /* a MUST failed: nothing more is asked */

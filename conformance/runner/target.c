@@ -30,6 +30,7 @@ static cfg_opt_t target_opts[] = {
     CFG_STR_LIST("unsupported", "{}", CFGF_NONE),
     CFG_STR_LIST("packages", "{}", CFGF_NONE),
     CFG_STR_LIST("asks", "{}", CFGF_NONE),
+    CFG_STR_LIST("adds", "{}", CFGF_NONE),
     CFG_SEC("service", service_opts, CFGF_MULTI | CFGF_TITLE),
     CFG_SEC("profile", profile_opts, CFGF_MULTI | CFGF_TITLE),
     CFG_SEC("account", account_opts, CFGF_MULTI | CFGF_TITLE),
@@ -82,6 +83,7 @@ static void fill(struct target *t, cfg_t *cfg)
     list(a, cfg, "unsupported", &t->unsupported);
     list(a, cfg, "packages", &t->packages);
     list(a, cfg, "asks", &t->quiet_dns);
+    list(a, cfg, "adds", &t->adds);
     for (unsigned i = 0; i < cfg_size(cfg, "service"); i++) {
         cfg_t *s = cfg_getnsec(cfg, "service", i);
         *arena_push(a, t->services, t->service_count) = (struct target_service){
@@ -104,6 +106,26 @@ static void fill(struct target *t, cfg_t *cfg)
     }
     if (!t->account_count)
         read_accounts(t);
+}
+
+/* Mailboxes are read in one of the ways that mailbox.c knows. */
+static bool mailbox_known(const char *mailbox, const char *path, struct buf *errors)
+{
+    static const char *const ways[] = {"maildir:", "mbox:", "mh:"};
+    bool known = !mailbox || strcmp(mailbox, "pop3") == 0;
+    for (size_t i = 0; i < 3; i++)
+        known |= mailbox && slice_starts(slice_str(mailbox), slice_str(ways[i]));
+    if (!known)
+        buf_printf(errors, "%s: mailbox = \"%s\": give maildir:PATH, mbox:PATH, mh:PATH or pop3\n", path, mailbox);
+    return known;
+}
+
+static bool mailboxes_known(const struct target *t, const char *path, struct buf *errors)
+{
+    bool known = true;
+    for (size_t i = 0; i < t->profile_count; i++)
+        known &= mailbox_known(t->profiles[i].mailbox, path, errors);
+    return known;
 }
 
 static void known_targets(const char *root, struct buf *errors)
@@ -152,6 +174,10 @@ struct target *target_load(const char *name, const char *root, const char *build
     }
     fill(t, cfg);
     cfg_free(cfg);
+    if (!mailboxes_known(t, path, errors)) {
+        target_free(t);
+        return NULL;
+    }
     return t;
 }
 

@@ -23,7 +23,7 @@ struct target {
     const char *root;              /* absolute: conformance/ */
     const char *address, *address6;
     const char *hostname;
-    const char *mailbox;           /* "pop3", "imap", "maildir:PATH/%u", "mbox:...", "mh:..." */
+    const char *mailbox;           /* "pop3", "maildir:PATH/%u", "mbox:...", "mh:..." */
     bool lab;                      /* false: the user's own server */
     struct target_service *services;
     size_t service_count;
@@ -35,6 +35,7 @@ struct target {
     const char *version;           /* given in host.conf; else asked of the script */
     int64_t start_ms;              /* how long a start may take */
     struct ids quiet_dns;          /* names that it asks whatever the scenario does */
+    struct ids adds;               /* header fields of its own, on top of what it delivers */
 };
 
 /* `name` is the name of a folder of conformance/targets, or the path of a host.conf. NULL with

@@ -123,6 +123,19 @@ static bool listening(struct world_up *w, const struct target_service *s)
     return fd >= 0;
 }
 
+/* The services that the profile has on top of the target's own, on their usual ports. */
+static bool profile_listens(struct world_up *w)
+{
+    static const struct target_service usual[] = {
+        {"submissions", NULL, 465}, {"pop3s", NULL, 995}, {"imaps", NULL, 993}};
+    const struct target_profile *p = target_profile(w->target, w->profile ? w->profile : "default");
+    for (size_t i = 0; p && i < sizeof usual / sizeof *usual; i++)
+        if (ids_have(&p->provides, usual[i].name) && !target_service(w->target, usual[i].name) &&
+            !listening(w, &usual[i]))
+            return false;
+    return true;
+}
+
 bool target_start(struct world_up *w, struct buf *error)
 {
     char *log = xasprintf("%s/target.log", lab_dir(w->lab));
@@ -138,11 +151,11 @@ bool target_start(struct world_up *w, struct buf *error)
         processes_begin(w, w->pid = pid);
     int64_t until = mono_ms() + w->target->start_ms;
     for (size_t i = 0; pid > 0 && world_target_running(w) && mono_ms() < until;) {
-        if (i == w->target->service_count) {
+        if (i == w->target->service_count && profile_listens(w)) {
             up = true;
             break;
         }
-        if (listening(w, &w->target->services[i]))
+        if (i < w->target->service_count && listening(w, &w->target->services[i]))
             i++;
         else
             sleep_ms(3);
