@@ -138,14 +138,28 @@ static bool pop3_command(struct stream *s, const char *line, bool lines, struct 
     return ok;
 }
 
+/* RFC 6856 2.1: before the log-in, or a message with UTF-8 in its header may not be had. A server
+ * without it says -ERR, and all is as it was. */
+static void pop3_say_utf8(struct stream *s)
+{
+    struct reply r = {0};
+    struct buf unused = {0};
+    pop3_command(s, "UTF8", false, &r, &unused);
+    answer_free(&r);
+    buf_free(&unused);
+}
+
 static bool pop3_all(struct stream *s, const struct target_account *who, bool erase,
                      struct mail **v, size_t *n, struct buf *error)
 {
     struct reply r = {0};
     char *user = xasprintf("USER %s", who->name), *pass = xasprintf("PASS %s", who->password);
     uint64_t count = 0;
-    bool ok = pop3_command(s, NULL, false, &r, error) && pop3_command(s, user, false, &r, error) &&
-              pop3_command(s, pass, false, &r, error) && pop3_command(s, "STAT", false, &r, error);
+    bool ok = pop3_command(s, NULL, false, &r, error);
+    if (ok)
+        pop3_say_utf8(s);
+    ok = ok && pop3_command(s, user, false, &r, error) && pop3_command(s, pass, false, &r, error) &&
+         pop3_command(s, "STAT", false, &r, error);
     if (ok) {
         struct slice rest = buf_slice(&r.lines[0]), word;
         slice_word(&rest, &word);

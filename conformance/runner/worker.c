@@ -153,8 +153,10 @@ static json_t *run_one(struct worker_state *w, const struct scenario *s)
     enum verdict may = result ? V_PASS : target_may_run(w->conf->target, s, &reason);
     if (!result && may == V_SKIP)
         result = result_without_run(s, V_SKIP, buf_str(&reason));
-    if (!result && !ready(w, s->profile, &reason))
-        result = result_without_run(s, V_ERROR, buf_str(&reason));
+    struct buf error = {0};
+    if (!result && !ready(w, s->profile, &error))
+        result = result_without_run(s, V_ERROR, buf_str(&error));
+    buf_free(&error);
     if (!result && !version_fits(w, s, &reason))
         result = result_without_run(s, V_SKIP, buf_str(&reason));
     if (!result && may == V_PASS && !probe_needs(&w->world, s, &reason))
