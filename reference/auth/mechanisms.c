@@ -71,9 +71,7 @@ static bool offered(const struct config *c, const struct sasl_channel *ch,
     case NEEDS_CERTIFICATE:
         return ch->external != NULL;
     case NEEDS_ACCOUNT:
-        /* For reading only: mail of nobody in particular is what relaying refuses. */
-        return c->auth_anonymous && (slice_eq_str(slice_str(ch->service), "pop") ||
-                                     slice_eq_str(slice_str(ch->service), "imap"));
+        return c->auth_anonymous != NULL;
     case NEEDS_NOTHING:
         break;
     }

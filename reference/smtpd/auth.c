@@ -19,11 +19,21 @@ struct slice smtpd_without_secret(struct slice line)
 /* Why AUTH may not come now; NULL: it may. */
 static const char *out_of_order(const struct session *s)
 {
-    if (s->user)
+    if (s->user || s->anonymous)
         return "you are logged in";                                  /* RFC 4954 4 */
     if (s->phase == PHASE_GREETED || !s->extended)
         return "send EHLO first";
     return s->phase == PHASE_READY ? NULL : "a transaction is open; RSET ends it";
+}
+
+/* RFC 4505 2: the account of ANONYMOUS is for reading. A client that comes as nobody in particular may
+ * send what it might without AUTH, and its mail carries nobody's name. */
+static void logged_in_as_nobody(struct session *s)
+{
+    s->anonymous = true;
+    event("smtpd.login", EV_INT("session", (int64_t)s->peer->session), EV_STR("client", s->client),
+          EV_STR("user", "anonymous"));
+    smtpd_reply(s, 235, "2.7.0", "welcome, whoever you are");
 }
 
 static void logged_in(struct session *s, struct account *account)
@@ -105,7 +115,9 @@ void smtpd_auth(struct session *s, struct slice argument)
     size_t shown = smtpd_without_secret(buf_slice(&s->line)).n;
     explicit_bzero(s->line.data + shown, s->line.cap - shown);
     buf_truncate(&s->line, shown);
-    if (outcome == SASL_ACCEPTED)
+    if (outcome == SASL_ACCEPTED && slice_ieq_str(mechanism, "ANONYMOUS"))
+        logged_in_as_nobody(s);
+    else if (outcome == SASL_ACCEPTED)
         logged_in(s, &account);
     else
         refuse(s, outcome, known);

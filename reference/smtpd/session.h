@@ -24,6 +24,7 @@ struct session {
     char client[64];            /* the client's address as text */
     bool trusted;               /* may send anywhere */
     char *user;                 /* who has logged in (RFC 4954); NULL: nobody */
+    bool anonymous;             /* logged in as nobody in particular: user is NULL */
     struct sasl_channel channel;
     struct buf channel_store;   /* what channel's slices lie in */
 

@@ -12,7 +12,7 @@ static void forget(struct session *s)
     free(s->helo);
     free(s->user);
     s->helo = s->user = NULL;
-    s->extended = false;
+    s->extended = s->anonymous = false;
     s->trusted = config_may_relay(s->config, &s->peer->client);
     s->phase = PHASE_GREETED;
 }

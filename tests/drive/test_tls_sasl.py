@@ -395,15 +395,26 @@ def test_poplib(server):
 
 
 def test_anonymous_reads_one_mailbox(server):
-    s = server(auth='anonymous = "plain"')
+    s = server(auth='anonymous = "plain" smtp = true')
     c = Lines(s.pop3_port)
     c.line()
     assert c.say("AUTH ANONYMOUS Z3Vlc3Q=\r\n").line().startswith("+OK")
     assert s.wait_event("pop3d.login")["user"] == "plain"
     with s.submission() as client:
         client.ehlo()
-        assert "ANONYMOUS" not in client.esmtp_features.get("auth", "")
-        assert client.docmd("AUTH ANONYMOUS Z3Vlc3Q=")[0] == 504
+        assert "ANONYMOUS" in client.esmtp_features.get("auth", "")
+        assert client.docmd("AUTH ANONYMOUS Z3Vlc3Q=")[0] == 235
+        assert client.docmd("AUTH ANONYMOUS Z3Vlc3Q=")[0] == 503
+        assert client.mail("plain@hehuan.test")[0] == 530
+    # On port 25 it may do what everybody may: send to those here, without a name.
+    with s.smtp() as client:
+        client.ehlo()
+        assert client.docmd("AUTH ANONYMOUS Z3Vlc3Q=")[0] == 235
+        assert client.mail("plain@hehuan.test")[0] == 250
+        assert client.rcpt("tom@elsewhere.test")[0] == 550
+        assert client.rcpt("tom@hehuan.test")[0] == 250
+        assert client.data("Subject: x\r\n\r\nx\r\n")[0] == 250
+    assert b"with ESMTP " in wait_for(lambda: s.mailbox("tom"), what="the message")
 
 
 # ---- accounts and privileges ------------------------------------------------------------------
