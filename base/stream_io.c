@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int64_t stream_limit(const struct stream *s)
@@ -48,6 +49,15 @@ enum io stream_poll(struct stream *s, short events, int64_t limit)
     }
 }
 
+/* An idle stream whose reading side the service has shut down (stream_set_idle). OpenSSL would take the
+ * end for a broken connection and write no more. */
+static bool ended_below_tls(const struct stream *s)
+{
+    char c;
+    return atomic_load(&s->idle) && !SSL_has_pending(s->ssl) &&
+           recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 ssize_t stream_read_some(struct stream *s, char *p, size_t room, short *events)
 {
     *events = POLLIN;
@@ -58,6 +68,10 @@ ssize_t stream_read_some(struct stream *s, char *p, size_t room, short *events)
         return (ssize_t)n;
     }
     if (s->ssl) {
+        if (ended_below_tls(s)) {
+            stream_fail(s, "TLS: ended without close_notify");
+            return -2;
+        }
         ERR_clear_error();
         int n = SSL_read(s->ssl, p, room > INT_MAX ? INT_MAX : (int)room);
         if (n > 0)

@@ -201,10 +201,23 @@ static void execute(struct session *s, struct slice line)
         c->run(s, argument);
 }
 
+static bool stopping(const struct session *s)
+{
+    return s->ctx->service && service_stopping(s->ctx->service);
+}
+
+static enum io read_command(struct session *s, struct buf *line, enum line_end *end)
+{
+    stream_set_idle(s->io, true);
+    enum io r = stopping(s) ? IO_EOF : stream_read_line(s->io, line, COMMAND_MAX, end);
+    stream_set_idle(s->io, false);
+    return r;
+}
+
 static void serve_line(struct session *s, struct buf *line)
 {
     enum line_end end = LINE_CRLF;
-    enum io r = stream_read_line(s->io, line, COMMAND_MAX, &end);
+    enum io r = read_command(s, line, &end);
     if (r == IO_OK && end == LINE_LF) {
         pop3_bad_command(s, "a line ends in CRLF");      /* RFC 1939 3 */
     } else if (r == IO_OK) {
@@ -212,17 +225,17 @@ static void serve_line(struct session *s, struct buf *line)
     } else if (r == IO_TOO_LONG) {
         pop3_bad_command(s, "the line is too long");
     } else {
-        /* RFC 1939 3, 6: on time-out or a lost connection nothing is removed. Nothing is said
+        /* RFC 1939 3, 6: on time-out, a stop or a lost connection nothing is removed. Nothing is said
          * either: a client would take it for the answer to its next command. */
         s->closing = true;
-        s->end = r == IO_TIMEOUT ? "timeout" : r == IO_EOF ? "lost" : "error";
+        s->end = stopping(s) ? "shutdown" : r == IO_TIMEOUT ? "timeout" : r == IO_EOF ? "lost" : "error";
     }
     if (!s->closing && s->errors >= s->config->errors) {
         pop3_reply(s, "-ERR too many errors, closing");
         s->closing = true;
         s->end = "errors";
     }
-    if (!s->closing && s->ctx->service && service_stopping(s->ctx->service)) {
+    if (!s->closing && stopping(s)) {
         s->closing = true;
         s->end = "shutdown";
     }

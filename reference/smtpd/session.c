@@ -2,12 +2,9 @@
 #include "reference/smtpd/filters.h"
 
 #include "base/event.h"
-#include "base/timing.h"
 #include "reference/message/utf8.h"
 
 #include <stdlib.h>
-
-enum { STOP_POLL_MS = 1000 }; /* an idle session notices within this that the service stops */
 
 void smtpd_transaction_reset(struct session *s)
 {
@@ -40,20 +37,14 @@ static bool stopping(const struct session *s)
 /* The next line into s->line. RFC 5321 4.5.3.2.7: the client has timeout_command for it. */
 static enum io read_command(struct session *s, enum line_end *end)
 {
-    int64_t deadline = mono_ms() + s->config->timeout_command;
-    while (stream_buffered(s->io) == 0 && !stopping(s)) {
-        int64_t left = deadline - mono_ms();
-        enum io r = stream_wait(s->io, left < STOP_POLL_MS ? left : STOP_POLL_MS);
-        if (r == IO_TIMEOUT && mono_ms() < deadline)
-            continue;
-        if (r != IO_OK)
-            return r;
-    }
     buf_clear(&s->line);
-    if (stopping(s))
-        return IO_OK;
+    stream_set_idle(s->io, true);
+    enum io r = stopping(s) ? IO_OK : stream_wait(s->io, s->config->timeout_command);
     /* The rest of a line that has begun: once more timeout_command, however it trickles. */
-    return stream_read_line(s->io, &s->line, smtpd_command_line_max() - 2, end);
+    if (r == IO_OK && !stopping(s))
+        r = stream_read_line(s->io, &s->line, smtpd_command_line_max() - 2, end);
+    stream_set_idle(s->io, false);
+    return r;
 }
 
 /* RFC 5321 4.1.4: 503, and the same state afterwards. */

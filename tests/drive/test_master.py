@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import stat
 import struct
 import subprocess
@@ -13,7 +14,9 @@ import time
 
 import pytest
 
-from postroad import POSTROAD, free_ports, wait_for
+from postroad import BUILD, POSTROAD, ROOT, free_ports, wait_for
+
+CERTS = BUILD / "certs"
 
 ROLES = {"auth", "queue", "mda", "smtpd", "pop3d", "imapd"}
 
@@ -210,6 +213,41 @@ def test_idle_connections_between_roles_do_not_hold_up_a_stop(postroad):
     assert time.monotonic() - began < 40
     assert idle[0].recv(100).startswith(b"421 4.3.2 ")
     assert idle[1].recv(100) == b""
+
+
+def test_idle_clients_do_not_hold_up_a_stop(postroad):
+    """Whoever waits before its next command is told so, where the protocol has words for it, and left."""
+    subprocess.run([ROOT / "fixtures/certs/make", CERTS], check=True)
+    server = postroad(config=f"""
+timeouts {{ stop = "60s" }}     # three quarters of it for what is under way
+tls {{ certificate = "{CERTS}/mail.hehuan.test.pem" key = "{CERTS}/mail.hehuan.test.key" }}""")
+    smtp, inside_tls, pop3, logged_in, half = (
+        socket.create_connection(("127.0.0.1", port), 10)
+        for port in (server.smtp_port, server.smtp_port, server.pop3_port, server.pop3_port, server.pop3_port))
+    assert smtp.recv(100).startswith(b"220 ")
+    assert inside_tls.recv(100).startswith(b"220 ")
+    for line, code in ((b"EHLO a.test\r\n", b"250"), (b"STARTTLS\r\n", b"220")):
+        inside_tls.sendall(line)
+        assert inside_tls.recv(4000).startswith(code)
+    inside_tls = ssl.create_default_context(cafile=CERTS / "ca.pem").wrap_socket(
+        inside_tls, server_hostname="mail.hehuan.test")
+    inside_tls.sendall(b"NOOP\r\n")
+    assert inside_tls.recv(100).startswith(b"250 ")
+    for s, lines in ((pop3, ()), (half, ()), (logged_in, (b"USER tom\r\n", b"PASS tom-pw\r\n"))):
+        assert s.recv(100).startswith(b"+OK ")
+        for line in lines:
+            s.sendall(line)
+            assert s.recv(100).startswith(b"+OK ")
+    half.sendall(b"CA")
+    began = time.monotonic()
+    assert server.stop(timeout=100) == 0
+    assert time.monotonic() - began < 40
+    for s in (smtp, inside_tls):
+        assert s.recv(100).startswith(b"421 4.3.2 ")
+    # RFC 1939 3: a client would take what is said for the answer to its next command
+    for s in (pop3, half, logged_in):
+        assert s.recv(100) == b""
+    assert [e["end"] for e in server.events("pop3d.close")] == ["shutdown"] * 3
 
 
 def test_mailboxes_are_spread_over_the_disk(postroad):
