@@ -109,7 +109,7 @@ def test_roles_die_with_their_master(postroad):
     server = postroad()
     server.kill()            # waits until all roles are gone
     server.start()           # and nothing of the old one is in the way
-    assert set(server.role_pids()) == ROLES
+    wait_for(lambda: set(server.role_pids()) == ROLES, 10, "all roles")
 
 
 def test_second_master_on_the_same_spool_is_refused(postroad):
