@@ -76,6 +76,26 @@ Test(smtp_auth, who_logs_in_may_send_anywhere)
               buf_str(&spool.v[0].text));
 }
 
+/* RFC 4505: whoever is nobody in particular may do what everybody may. */
+Test(smtp_auth, anonymous_gives_no_right)
+{
+    struct config c = lab_config();
+    c.auth_anonymous = sasl_config.auth_anonymous;
+    golden_with(&c, SERVICE_SUBMISSION,
+                STEPS(HELLO, STEP("AUTH ANONYMOUS Z3Vlc3Q=\r\n", "235 2.7.0"),
+                      STEP("AUTH PLAIN " TOM "\r\n", "503 5.5.1"),
+                      STEP("MAIL FROM:<plain@hehuan.test>\r\n", "530 5.7.0")));
+    c.auth_smtp = true;
+    golden_with(&c, SERVICE_SMTP,
+                STEPS(HELLO, STEP("AUTH ANONYMOUS Z3Vlc3Q=\r\n", "235 2.7.0"),
+                      STEP("MAIL FROM:<plain@hehuan.test>\r\n", "250"),
+                      STEP("RCPT TO:<jerry@elsewhere.test>\r\n", "550 5.7.1"),
+                      STEP("RCPT TO:<tom@hehuan.test>\r\n", "250"), STEP("DATA\r\n", "354"),
+                      STEP("x: y\r\n\r\nz\r\n.\r\n", "250")));
+    cr_assert_eq(spool_committed(), 1);
+    cr_expect(strstr(buf_str(&spool.v[0].text), " with ESMTP id "), "%s", buf_str(&spool.v[0].text));
+}
+
 Test(smtp_auth, order)
 {
     golden(STEPS(STEP("AUTH PLAIN " TOM "\r\n", "503 5.5.1"), STEP("HELO a.test\r\n", "250"),
