@@ -198,6 +198,10 @@ static void read_places(struct config *c, cfg_t *cfg)
     c->users_file = config_file_name(c, cfg_getstr(cfg, "users-file"));
     c->aliases_file = config_file_name(c, cfg_getstr(cfg, "aliases-file"));
     c->content_filter = copy_or_null(cfg_getstr(cfg, "content-filter"));
+    const char *failed = cfg_getstr(cfg, "content-filter-on-failure");
+    c->content_filter_on_failure = strcmp(failed, "accept") == 0   ? ON_FAILURE_ACCEPT
+                                   : strcmp(failed, "reject") == 0 ? ON_FAILURE_REJECT
+                                                                   : ON_FAILURE_DEFER;
     c->postmaster = copy_or_null(cfg_getstr(cfg, "postmaster"));
 
     cfg_t *m = cfg_getsec(cfg, "mailboxes");

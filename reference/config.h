@@ -185,6 +185,7 @@ struct config {
     size_t transport_count;
 
     int content_filter_sessions;      /* deliveries to it at once */
+    enum filter_on_failure content_filter_on_failure;
     char *content_filter;             /* "127.0.0.1:10024": all mail goes there first; NULL: none */
     struct filter_conf *filters;      /* in the order in which they are asked */
     size_t filter_count;

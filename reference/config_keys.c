@@ -123,6 +123,16 @@ static int check_expn(cfg_t *cfg, cfg_opt_t *opt)
     return check_each(cfg, opt, is_expn, "known; write \"none\", \"trusted\" or \"all\"");
 }
 
+static bool is_on_failure(struct slice s)
+{
+    return slice_eq_str(s, "accept") || slice_eq_str(s, "defer") || slice_eq_str(s, "reject");
+}
+
+static int check_on_failure(cfg_t *cfg, cfg_opt_t *opt)
+{
+    return check_each(cfg, opt, is_on_failure, "known; write \"accept\", \"defer\" or \"reject\"");
+}
+
 /* Least values that the RFCs ask for, or that make sense. */
 static const struct { const char *key; long least; const char *why; } least_values[] = {
     {"recipients", 100, "RFC 5321 4.5.3.1.8"},
@@ -264,7 +274,8 @@ static cfg_opt_t top_keys[] = {
     CFG_STR("users-file", "/etc/postroad/users", CFGF_NONE), CFG_STR("aliases-file", "", CFGF_NONE),
     CFG_BOOL("no-mail", cfg_false, CFGF_NONE), CFG_STR("expn", "trusted", CFGF_NONE),
     CFG_STR_LIST("program-folders", "{}", CFGF_NONE),
-    CFG_STR("content-filter", "", CFGF_NONE), CFG_STR("postmaster", "root", CFGF_NONE), CFG_STR("mda-socket", "", CFGF_NONE),
+    CFG_STR("content-filter", "", CFGF_NONE), CFG_STR("content-filter-on-failure", "defer", CFGF_NONE),
+    CFG_STR("postmaster", "root", CFGF_NONE), CFG_STR("mda-socket", "", CFGF_NONE),
     CFG_SEC("mailboxes", mailbox_keys, CFGF_NONE),
     CFG_SEC("listen", listen_keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("dns", dns_keys, CFGF_NONE), CFG_SEC("relay", relay_keys, CFGF_NONE),
@@ -293,6 +304,7 @@ static const struct {
     {top_keys, "relay-from", conf_check_network},
     {top_keys, "mda-socket", check_endpoint},
     {top_keys, "content-filter", check_endpoint},
+    {top_keys, "content-filter-on-failure", check_on_failure},
     {mailbox_keys, "format", check_format},
     {mailbox_keys, "forward", check_forward},
     {mailbox_keys, "quota", conf_check_size},

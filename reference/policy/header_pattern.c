@@ -6,9 +6,12 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* Of one field, and of pcre2's search in it. */
 enum { VALUE_MAX = 10000, MATCH_STEPS_MAX = 100000, SHOWN_MAX = 100 };
+/* Of our processor, for one header: thousands of fields may each take nearly all their steps. */
+enum { HEADER_MS_MAX = 300 };
 
 struct header_pattern {
     char *name;              /* NULL: any field */
@@ -118,10 +121,18 @@ static enum header_found look_at(const struct header_pattern *p, struct slice fi
     return r;
 }
 
+static int64_t processor_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 enum header_found header_pattern_find(const struct header_pattern *p, struct slice header,
                                       struct buf *why)
 {
     enum header_found r = HEADER_ABSENT;
+    int64_t end = p->expression ? processor_ms() + HEADER_MS_MAX : 0;
     while (header.n > 0 && r == HEADER_ABSENT) {
         /* a field ends before the next line that does not begin with white space (RFC 5322 2.2.3) */
         size_t n = 0;
@@ -130,6 +141,10 @@ enum header_found header_pattern_find(const struct header_pattern *p, struct sli
             n = lf < 0 ? header.n : n + (size_t)lf + 1;
         } while (n < header.n && (header.p[n] == ' ' || header.p[n] == '\t'));
         r = look_at(p, slice_sub(header, 0, n), why);
+        if (r == HEADER_ABSENT && p->expression && processor_ms() > end) {
+            buf_add_str(why, "the expression takes too long for so many fields");
+            r = HEADER_GIVEN_UP;
+        }
         header = slice_sub(header, n, header.n);
     }
     return r;

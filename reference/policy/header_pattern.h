@@ -6,7 +6,7 @@
  *   *: /pills/                any field
  *
  * Fields are looked at unfolded and with their encoded words decoded (RFC 2047), as a reader sees
- * them. An expression that takes too long is given up: pcre2's limits bound it. */
+ * them. An expression that takes too long is given up: pcre2's limits bound it in a field, a time in all. */
 #ifndef REFERENCE_POLICY_HEADER_PATTERN_H
 #define REFERENCE_POLICY_HEADER_PATTERN_H
 

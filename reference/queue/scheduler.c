@@ -367,8 +367,11 @@ static void remember_site(struct scheduler *s, struct destination *d, enum site 
     d->down = site == SITE_DOWN;
     free(d->why);
     d->why = d->down ? xstrdup(why) : NULL;
-    /* The delivery agent is our own: it comes back in a moment. */
-    d->dead_until_ms = d->down && !destination_is_local(d) ? mono_ms() + s->c->retry_min : 0;
+    /* The delivery agent is our own: it comes back in a moment. And without having been asked a
+     * filter has not failed: mail would be returned, or let in, that it could have seen. */
+    bool asked = destination_is_local(d) || (strcmp(d->name, FILTER_DESTINATION) == 0
+                 && s->c->content_filter_on_failure != ON_FAILURE_DEFER);
+    d->dead_until_ms = d->down && !asked ? mono_ms() + s->c->retry_min : 0;
 }
 
 bool scheduler_job_over(struct scheduler *s, struct job *j, enum site site, const char *why,

@@ -60,6 +60,57 @@ static enum site deliver(struct worker *w, struct job *j, struct opened *o,
     return spoken ? SITE_UP : SITE_DOWN;
 }
 
+/* The content filter has failed on some of r[0..n): what the operator has chosen is done. True when the
+ * message goes on without it; where it has taken or judged a part, that part stays as it is. One that
+ * it wants to see later for some waits for all, since "filtered" is said of a message. */
+static bool on_filter_failure(const struct worker *w, struct opened *o, struct relay_recipient *r,
+                              size_t n)
+{
+    static const char *const choices[] = {"accept", "defer", "reject"};
+    enum filter_on_failure choice = w->c->content_filter_on_failure;
+    const char *why = NULL;
+    bool later = false;
+    for (size_t i = 0; i < n; i++) {
+        if (r[i].verdict == VERDICT_DEFER && r[i].server_failed)
+            why = r[i].reply;
+        later |= r[i].verdict == VERDICT_DEFER && !r[i].server_failed;
+    }
+    if (!why)
+        return false;
+    event("filter.verdict", EV_STR("id", o->e.id), EV_STR("filter", "content-filter"),
+          EV_STR("verdict", "failed"), EV_STR("why", why), EV_STR("on_failure", choices[choice]));
+    for (size_t i = 0; i < n && choice == ON_FAILURE_REJECT; i++)
+        if (r[i].verdict == VERDICT_DEFER && r[i].server_failed) {
+            r[i].verdict = VERDICT_FAIL;
+            memcpy(r[i].status, "5.3.0", 6);
+        }
+    return choice == ON_FAILURE_ACCEPT && !later;
+}
+
+/* Those the filter has not decided about go to the end. The number of the others. */
+static size_t decided_first(struct relay_recipient *r, size_t n)
+{
+    size_t decided = 0;
+    for (size_t i = 0; i < n; i++)
+        if (r[i].verdict != VERDICT_DEFER) {
+            struct relay_recipient swap = r[decided];
+            r[decided++] = r[i];
+            r[i] = swap;
+        }
+    return decided;
+}
+
+/* The file says from now on that the filter has nothing to do with the message. */
+static bool go_unfiltered(const struct worker *w, struct opened *o)
+{
+    o->e.unfiltered = false;
+    if (queue_rewrite(w->c, o->fd, &o->e) == 0)
+        return true;
+    event("queue.trouble", EV_STR("id", o->e.id), EV_STR("error", strerror(errno)));
+    o->e.unfiltered = true;
+    return false;
+}
+
 static void run_job(struct worker *w, struct job *j, struct opened *o)
 {
     struct relay_recipient *r = xcalloc(j->n, sizeof *r);
@@ -73,8 +124,18 @@ static void run_job(struct worker *w, struct job *j, struct opened *o)
         r[i].orcpt = to->orcpt;
     }
     enum site site = deliver(w, j, o, r);
-    outcome_settle(w, o, r, n, j->only, &deferred, &failed);
-    if (scheduler_job_over(w->s, j, site, r[0].reply, deferred, failed))
+    bool on = strcmp(j->name, FILTER_DESTINATION) == 0 && on_filter_failure(w, o, r, n);
+    size_t decided = on ? decided_first(r, n) : n;
+    outcome_settle(w, o, r, decided, j->only && !on, &deferred, &failed);
+    /* A refusal whose bounce could not be written is still open: it must not come in unfiltered. */
+    if (on && (deferred > 0 || !go_unfiltered(w, o))) {
+        outcome_settle(w, o, r + decided, n - decided, false, &deferred, &failed);
+        on = false;
+    }
+    bool last = scheduler_job_over(w->s, j, site, r[0].reply, deferred, failed);
+    if (last && on)
+        scheduler_defer(w->s, m, false, wall_us());     /* taken in anew, at once */
+    else if (last)
         outcome_finish(w, m, o);
     recipients_free(r, n);
 }

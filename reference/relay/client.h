@@ -29,6 +29,8 @@ struct relay_recipient {
     const char *orcpt;           /* ORCPT to pass on; NULL: none; borrowed */
     bool dsn_taken;              /* its server offers DSN: notices are its business now */
     bool over;                   /* left out of the last one, which was full (RFC 9422) */
+    bool server_failed;          /* deferred, and not because the server said so: it was silent, gone,
+                                    or made no sense */
     bool too_many;               /* in the last one RCPT got 452 or 552: may fit into another */
 };
 

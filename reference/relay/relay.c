@@ -383,8 +383,12 @@ bool relay_deliver_filter(struct relay *relay, const struct relay_message *m,
                           struct relay_recipient *r, size_t n, struct client **kept)
 {
     struct attempt a = {.relay = relay, .m = m, .r = r, .n = n, .kept = kept};
-    return deliver_here(&a, relay->c->content_filter, "content-filter", PLAIN,
-                        "the content filter does not answer");
+    bool spoken = deliver_here(&a, relay->c->content_filter, "content-filter", PLAIN,
+                               "the content filter does not answer");
+    for (size_t i = 0; i < n; i++)       /* our own stop is no failure of the filter */
+        r[i].server_failed = r[i].verdict == VERDICT_DEFER && !relay->interrupted
+                             && (!spoken || r[i].server_failed);
+    return spoken;
 }
 
 /* The answer stands in the configuration. */

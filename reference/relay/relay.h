@@ -25,7 +25,8 @@ bool relay_deliver(struct relay *relay, const char *domain, const struct relay_m
 /* The same with the delivery agent at config->mda_socket. */
 bool relay_deliver_local(struct relay *relay, const struct relay_message *m,
                          struct relay_recipient *r, size_t n, struct client **kept);
-/* The same with the content filter at config->content_filter, by SMTP. */
+/* The same with the content filter at config->content_filter, by SMTP; server_failed tells its failure
+ * from its wish to see a message later. */
 bool relay_deliver_filter(struct relay *relay, const struct relay_message *m,
                           struct relay_recipient *r, size_t n, struct client **kept);
 

@@ -47,6 +47,8 @@ static void settle(struct transaction *t, struct relay_recipient *r, enum verdic
     reply_add_line(&line, reply);
     if (reply->code >= 300 && reply->code < 400)
         buf_add_str(&line, " (which is no answer here)");
+    /* RFC 5321 3.8: 421 says that the service goes away, not what it thinks of the message. */
+    r->server_failed = verdict == VERDICT_DEFER && (reply->code < 400 || reply->code == 421);
     recipient_settle(r, t->m, verdict, reply->status[0] ? reply->status : undefined[verdict],
                      buf_str(&line), t->cl);
     buf_free(&line);
