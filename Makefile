@@ -221,7 +221,7 @@ help:
 	@echo "make fuzz          the fuzzers, SECONDS_EACH=20"
 	@echo "make conformance   the scenarios on a server, TARGET=postfix; reports in build/"
 	@echo "make spec          writes SPEC.md anew: every clause and the scenarios that prove it"
-	@echo "make bench         messages a second, CPU and memory beside Postfix and Exim"
+	@echo "make bench         messages a second, CPU and memory beside Postfix, Exim and OpenSMTPD"
 	@echo "make bench-queue   a queue of 100,000 messages: start-up, scan, list, drain"
 	@echo "make tsan          ThreadSanitizer on the shared state of policy and queue"
 	@echo "make bench-defence connections a second with client names and five DNS lists, beside Postfix"
