@@ -2,11 +2,12 @@
 import json
 import os
 import pathlib
-import random
 import socket
 import struct
 import subprocess
 import tempfile
+
+from postroad import free_ports
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DNS_SIM = TOP / os.environ.get("BUILD", "build") / "bin" / "dns-sim"
@@ -15,17 +16,7 @@ TYPE_ZONE = pathlib.Path(__file__).with_name("dns_zones") / "types.test.zone"
 
 
 def free_port():
-    """A port that is free for UDP and TCP on all addresses, below the ephemeral ones."""
-    while True:
-        port = random.randint(10000, 30000)
-        try:
-            for family, kind in ((socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_INET, socket.SOCK_STREAM),
-                                 (socket.AF_INET6, socket.SOCK_DGRAM), (socket.AF_INET6, socket.SOCK_STREAM)):
-                with socket.socket(family, kind) as s:
-                    s.bind(("", port))
-            return port
-        except OSError:
-            continue
+    return free_ports(1)[0]
 
 
 def run(*command, input=None, timeout=20, status=0):

@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import poplib
+import random
 import shutil
 import signal
 import smtplib
@@ -59,13 +60,31 @@ def wait_for(condition, timeout=10.0, what="the condition", interval=0.02):
         time.sleep(interval)
 
 
+given = set()
+
+
 def free_ports(n):
-    """TCP ports of 127.0.0.1 that nobody listens on now, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
+    """Ports that nobody has, for TCP and UDP on all addresses, all different. They are below those that
+    the kernel gives to clients, and each process of the test run has its own ten thousand."""
+    first = 10000 + 10000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 2)
+    ports = []
+    while len(ports) < n:
+        port = random.randrange(first, first + 10000)
+        if port not in given and port_is_free(port):
+            given.add(port)
+            ports.append(port)
     return ports
+
+
+def port_is_free(port):
+    try:
+        for family in socket.AF_INET, socket.AF_INET6:
+            for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+                with socket.socket(family, kind) as s:
+                    s.bind(("", port))
+    except OSError:
+        return False
+    return True
 
 
 class Postroad:
@@ -182,6 +201,9 @@ log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"}
 
     def role_pids(self):
         """{"smtpd": pid, ...} as the kernel has them now, without those that have ended."""
+        return wait_for(self.named_children, 5, "the roles' names")[0]
+
+    def named_children(self):
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         pids = {}
         for pid in children.read_text().split():
@@ -189,7 +211,7 @@ log {{ events = "{self.events_path}"  verbose = {"true" if verbose else "false"}
                 name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
                 if not ended(pid):
                     pids[name] = int(pid)
-        return pids
+        return "postroad" not in pids and [pids]     # it has just been started and has no name yet
 
     def close(self):
         """Stops whatever runs and removes the folder (kept when POSTROAD_KEEP is set)."""

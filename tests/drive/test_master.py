@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from postroad import BUILD, POSTROAD, ROOT, free_ports, wait_for
+from postroad import BUILD, POSTROAD, ROOT, ended, free_ports, wait_for
 
 CERTS = BUILD / "certs"
 
@@ -68,8 +68,7 @@ def test_ready_fd_and_background(postroad):
     finally:
         stopped = server.ctl("stop", check=False)
     assert stopped.returncode == 0, stopped.stderr
-    assert not pathlib.Path(f"/proc/{pid}").exists() or \
-        pathlib.Path(f"/proc/{pid}/status").read_text().count("State:\tZ")
+    wait_for(lambda: ended(pid), what="the end of the master")
     again = server.ctl("stop", check=False)
     assert again.returncode == 69 and "no server runs" in again.stderr
 

@@ -243,14 +243,13 @@ def test_a_killed_copy_leaves_nothing(postroad):
             ("linkat", "INBOX", 4, lambda: client.copy("1:4", "INBOX")),
             ("renameat", "Copies", 0, lambda: client._simple_command("APPEND", "Copies", many))):
         client.select("INBOX")
-        pid = server.role_pids()["imapd"]
-        trace = Trace(pid, kill_at=3, call=call)
+        trace = Trace(server, "imapd", kill_at=3, call=call)
         with pytest.raises((imaplib.IMAP4.abort, OSError)):
             act()
         wait_for(trace.killed, what="the end of imapd")
         calls = trace.end()
         assert sum(c.startswith(call + "(") and c.endswith("= 0") for c in calls) == 2, calls
-        start_again(server, "imapd", pid)
+        start_again(server, "imapd", trace.pid)
         client = imap(server)
         assert client.select(mailbox)[1] == [b"%d" % before]
     client.select("INBOX")
