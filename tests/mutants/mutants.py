@@ -1,11 +1,14 @@
 """Faults for the reference, each one change of its source: (name, file, what stands there, what stands there
-instead, the subjects whose scenarios are played). make mutants plants one after the other and says which the
+instead, the subjects whose scenarios are played[, more changes: (file, what stands, instead)...]). make mutants plants one after the other and says which the
 scenarios do not find. Where the source has changed, so must the text here."""
 
 SMTP = "smtp attack auth relay"
 RELAY = "relay mx queue"
 POP3 = "pop3"
 IMAP = "imap attack"
+
+# What came in plain behind STARTTLS is dropped once more when the handshake begins.
+KEPT_BEFORE_TLS = ("base/stream_tls.c", "    stream_consume(s, n);\n", "")
 
 MUTANTS = [
     # --- SMTP, receiving: replies ---
@@ -165,10 +168,12 @@ MUTANTS = [
     ("ehlo-keeps-transaction", "reference/smtpd/hello.c", "    smtpd_transaction_reset(s);\n    free(before);", "    free(before);\n    if (s->phase > PHASE_READY) return true;", SMTP),
     ("helo-extended", "reference/smtpd/hello.c", '    smtpd_reply(s, 250, NULL, "%s", s->config->hostname);', "    smtpd_capabilities_reply(s);", SMTP),
     ("starttls-remembers", "reference/smtpd/starttls.c", "    s->helo = s->user = NULL;\n    s->extended = false;", "    s->helo = xstrdup(\"old\");\n    s->user = NULL; s->phase = PHASE_READY; return;", "tls attack auth"),
-    ("starttls-injection", "reference/smtpd/starttls.c", "    } else if (stream_buffered(s->io) > 0) {", "    } else if (false) {", "tls attack"),
+    ("starttls-injection", "reference/smtpd/starttls.c", "    } else if (stream_buffered(s->io) > 0) {", "    } else if (false) {", "tls", KEPT_BEFORE_TLS),
     ("starttls-twice", "reference/smtpd/starttls.c", "    } else if (stream_is_tls(s->io)) {", "    } else if (false) {", "tls"),
     ("starttls-argument", "reference/smtpd/starttls.c", "    } else if (argument.n > 0) {", "    } else if (false) {", "tls"),
-    ("relay-tls-injection", "reference/relay/client_tls.c", "bool injected = stream_buffered(cl->s) > 0;", "bool injected = false;", "tls attack relay"),
+    ("pop3-stls-injection", "reference/pop3d/authorization.c", "    } else if (stream_buffered(s->io) > 0) {", "    } else if (false) {", "tls", KEPT_BEFORE_TLS),
+    ("imap-starttls-injection", "reference/imapd/authentication.c", "    } else if (stream_buffered(s->io) > 0) {", "    } else if (false) {", "tls imap/starttls-injection", KEPT_BEFORE_TLS),
+    ("relay-tls-injection", "reference/relay/client_tls.c", "bool injected = stream_buffered(cl->s) > 0;", "bool injected = false;", "tls relay", KEPT_BEFORE_TLS),
     ("relay-tls-no-ehlo", "reference/relay/client_tls.c", "return handshake(cl) && client_hello(cl);", "return handshake(cl);", "tls relay"),
     ("relay-tls-optional", "reference/relay/client_tls.c", "bool required = cl->tls_policy >= RELAY_TLS_REQUIRE;", "bool required = false;", "tls relay"),
     ("auth-twice", "reference/smtpd/auth.c", "    if (s->user)\n        return", "    if (false)\n        return", "auth"),
@@ -177,7 +182,7 @@ MUTANTS = [
     ("auth-not-base64-535", "reference/smtpd/auth.c", 'smtpd_refuse(s, 501, "5.5.2", "login-not-base64"', 'smtpd_refuse(s, 535, "5.7.8", "login-not-base64"', "auth"),
     ("auth-failed-501", "reference/smtpd/auth.c", 'smtpd_refuse(s, 535, "5.7.8", "login-refused"', 'smtpd_refuse(s, 501, "5.7.8", "login-refused"', "auth"),
     ("sasl-cancel-unknown", "reference/auth/sasl_dialogue.c", 'slice_eq_str(buf_slice(&d->line), "*")', 'slice_eq_str(buf_slice(&d->line), "**")', "auth pop3 imap"),
-    ("auth-parameter-any", "reference/smtpd/auth.c", '    buf_free(&mailbox);\n    if (!good)', '    buf_free(&mailbox);\n    good = true;\n    if (!good)', "auth smtp"),
+    ("auth-parameter-any", "reference/smtpd/auth.c", '    buf_free(&mailbox);\n    if (!good)', '    buf_free(&mailbox);\n    good = true;\n    if (!good)', "auth"),
     ("null-sender-kept-out", "reference/smtpd/mail.c", "    if (!smtpd_parse_path_argument(s, argument, \"FROM:\", true,", "    if (!smtpd_parse_path_argument(s, argument, \"FROM:\", false,", SMTP),
     ("dsn-action", "reference/queue/notice.c", '"delayed" : "failed";', '"delayed" : "relayed";', RELAY),
     ("dsn-no-status", "reference/queue/notice.c", 'buf_printf(b, "\\r\\nAction: %s\\r\\nStatus: %s\\r\\n", action_of(n, to), r->status);', 'buf_printf(b, "\\r\\nAction: %s\\r\\n", action_of(n, to));', RELAY),
