@@ -105,7 +105,9 @@ static bool item_matches(const struct item *item, struct slice line, bool imap, 
     struct arena arena = {0};
     struct imap_node node;
     const char *why;
-    bool ok = imap_parse(&arena, line, &node, &why) && imap_match(item->pattern.imap, &node, env);
+    /* What cannot be read cannot be said not to be what must not come. */
+    bool ok = imap_parse(&arena, line, &node, &why) ? imap_match(item->pattern.imap, &node, env)
+                                                    : item->negative;
     arena_free(&arena);
     return ok;
 }

@@ -229,6 +229,7 @@ MUTANTS = [
     ("imap-remove-adds", "reference/imapd/flags.c", "FLAGS_ADD : FLAGS_REMOVE;", "FLAGS_ADD : FLAGS_ADD;", IMAP),
     ("imap-unchangedsince", "reference/imapd/flags.c", "        c->change.unchanged_since = since;", "", IMAP),
     ("imap-quote-escape", "reference/imapd/response.c", "        if (text.p[i] == '\"' || text.p[i] == '\\\\')", "        if (false)", IMAP),
+    ("imap-envelope-escape", "reference/message/envelope.c", "        if (s.p[i] == '\"' || s.p[i] == '\\\\') {", "        if (false) {", "imap/strings"),
     ("imap-status-unseen", "reference/imapd/status.c", "UNSEEN, st.unseen);", "UNSEEN, st.messages);", IMAP),
     ("imap-star-zero", "reference/imapd/set.c", "|| number == 0))", "))", IMAP),
 ]
