@@ -85,9 +85,9 @@ Test(imap_mailbox, store_and_expunge)
     golden_selected("a STORE 1 +FLAGS (\\Deleted work)\r\nb STORE 2 FLAGS.SILENT \\Seen\r\nc UID STORE 2 -FLAGS ()\r\n"
                     "d STORE 1 +FLAGS (\\Recentish)\r\ne EXPUNGE\r\nf UID EXPUNGE 2\r\n"
                     "g STORE 1 +FLAGS \\Deleted\r\nh CLOSE\r\ni STATUS INBOX (MESSAGES)\r\n",
-                    "* 1 FETCH (FLAGS (\\Deleted work \\Recent))\r\n"
                     "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft work)\r\n"
                     "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft work \\*)] flags that are kept\r\n"
+                    "* 1 FETCH (FLAGS (\\Deleted work \\Recent))\r\n"
                     "a OK STORE completed\r\n"
                     "b OK STORE completed\r\n"
                     "* 2 FETCH (UID 2 FLAGS (\\Seen \\Recent))\r\nc OK STORE completed\r\n"
