@@ -173,7 +173,7 @@ bench-login: deps-lab-test-bench
 	@$(MAKE) all
 	@BUILD=$(BUILD) tests/bench/login
 
-# The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot, postfix-cyrus, exim, cyrus; ONLY="mx rfc5321/4.5"
+# The scenarios on a server: TARGET=reference, postfix, dovecot, postfix-dovecot, postfix-cyrus, exim, cyrus, opensmtpd; ONLY="mx rfc5321/4.5"
 # chooses; ARGS adds options of conform(1).
 TARGET ?= reference
 conformance: deps-lab-conformance

@@ -15,6 +15,10 @@ int compare(const char *dir, const char *sent_path, const char *got_path);
 
 /* Appends a file of the folder `assets`, or ends the program. */
 void page_add_asset(struct buf *b, const char *assets, const char *name);
+/* Appends the head of a page, up to the time of its run, `us` since 1970: the common style and, when `css` is not
+ * NULL, one of its own, both of the folder `assets`. `title` and `heading` are HTML. */
+void page_begin(struct buf *b, const char *assets, const char *css, const char *title,
+                const char *heading, int64_t us);
 
 /* The page of the run, with the style and the script of the folder `assets`. 0 or 1. */
 int page(const char *dir, const char *assets);

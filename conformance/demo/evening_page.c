@@ -154,15 +154,9 @@ int evening_page(const char *dir, const char *assets)
     evening_load(&e, dir);
     if (e.n == 0)
         die(1, "%s: no sessions in here; was the evening run?", dir);
-    buf_add_str(&b, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                    "<meta name=\"viewport\" content=\"width=device-width\">"
-                    "<title>Postroad: one evening</title>\n<style>\n");
-    page_add_asset(&b, assets, "page.css");
-    page_add_asset(&b, assets, "evening.css");
-    buf_add_str(&b, "</style></head>\n<body><header><h1>One evening at mail.hehuan.test</h1>"
-                    "<p class=\"when\">");
-    buf_add_rfc5322_date(&b, e.v[0].us);
-    buf_printf(&b, "</p><p class=\"verdict %s\">%s ", e.good ? "yes" : "no", e.good ? "✓" : "✗");
+    page_begin(&b, assets, "evening.css", "one evening", "One evening at mail.hehuan.test",
+               e.v[0].us);
+    buf_printf(&b, "<p class=\"verdict %s\">%s ", e.good ? "yes" : "no", e.good ? "✓" : "✗");
     html_add(&b, slice_str(e.verdict), 0);
     buf_add_str(&b, "</p>");
     buf_add_str(&b, intro);

@@ -161,15 +161,9 @@ int hops_page(const char *dir, const char *assets)
     hops_load(&h, dir);
     if (h.n == 0)
         die(1, "%s: no letters in here; was the story told?", dir);
-    buf_add_str(&b, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                    "<meta name=\"viewport\" content=\"width=device-width\">"
-                    "<title>Postroad: where a letter can be read</title>\n<style>\n");
-    page_add_asset(&b, assets, "page.css");
-    page_add_asset(&b, assets, "hops.css");
-    buf_add_str(&b, "</style></head>\n<body><header><h1>Where a letter can be read</h1>"
-                    "<p class=\"when\">");
-    buf_add_rfc5322_date(&b, h.v[0].us);
-    buf_printf(&b, "</p><p class=\"verdict %s\">%s ", h.good ? "yes" : "no", h.good ? "✓" : "✗");
+    page_begin(&b, assets, "hops.css", "where a letter can be read", "Where a letter can be read",
+               h.v[0].us);
+    buf_printf(&b, "<p class=\"verdict %s\">%s ", h.good ? "yes" : "no", h.good ? "✓" : "✗");
     html_add(&b, slice_str(h.verdict), 0);
     buf_add_str(&b, "</p>");
     buf_add_str(&b, intro);

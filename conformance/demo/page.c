@@ -20,6 +20,20 @@ void page_add_asset(struct buf *b, const char *assets, const char *name)
     free(path);
 }
 
+void page_begin(struct buf *b, const char *assets, const char *css, const char *title,
+                const char *heading, int64_t us)
+{
+    buf_printf(b, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                  "<meta name=\"viewport\" content=\"width=device-width\">"
+                  "<title>Postroad: %s</title>\n<style>\n", title);
+    page_add_asset(b, assets, "page.css");
+    if (css)
+        page_add_asset(b, assets, css);
+    buf_printf(b, "</style></head>\n<body><header><h1>%s</h1><p class=\"when\">", heading);
+    buf_add_rfc5322_date(b, us);
+    buf_add_str(b, "</p>");
+}
+
 static void add_cell(struct buf *b, const char *class, const char *text)
 {
     buf_printf(b, "<td class=\"%s\">", class);
@@ -145,13 +159,7 @@ int page(const char *dir, const char *assets)
     if (e.n == 0)
         die(1, "%s: no events in here; was the demo run?", dir);
     story_tell(&s, &e);
-    buf_add_str(&b, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                    "<meta name=\"viewport\" content=\"width=device-width\">"
-                    "<title>Postroad: from jerry to tom</title>\n<style>\n");
-    page_add_asset(&b, assets, "page.css");
-    buf_add_str(&b, "</style></head>\n<body><header><h1>From jerry to tom</h1><p class=\"when\">");
-    buf_add_rfc5322_date(&b, s.begin);
-    buf_add_str(&b, "</p>");
+    page_begin(&b, assets, NULL, "from jerry to tom", "From jerry to tom", s.begin);
     add_verdict(&b, &e);
     buf_add_str(&b, intro);
     add_cards(&b, &e, &s);

@@ -1,11 +1,13 @@
 """The auth process, over its socket as the other roles use it, and through POP3."""
 import base64
+import imaplib
 import json
 import os
 import pathlib
 import poplib
 import re
 import signal
+import smtplib
 import socket
 import statistics
 import time
@@ -201,6 +203,32 @@ def test_guesses_are_slowed(postroad):
     begun = time.monotonic()
     assert auth.verify("tom", "tom-pw", peer="198.51.100.10")["status"] == "ok"
     assert time.monotonic() - begun < 0.4                     # others are not
+
+
+def guess(server, protocol, password):
+    """Seconds until the answer."""
+    client = getattr(server, protocol)()
+    begun = time.monotonic()
+    with pytest.raises((poplib.error_proto, imaplib.IMAP4.error, smtplib.SMTPAuthenticationError)):
+        if protocol == "pop3":
+            client.user("tom")
+            client.pass_(password)
+        else:
+            client.login("tom", password)
+    took = time.monotonic() - begun
+    getattr(client, "quit", getattr(client, "logout", None))()
+    return took
+
+
+def test_guesses_in_one_protocol_are_counted_in_the_others(postroad):
+    """Ten are free for an address: three and four in each protocol, and the next one in each waits."""
+    server = postroad(config='auth { mechanisms = {"PLAIN"} plain-without-tls = true '
+                             'imap-login-without-tls = true }')
+    protocols = ("pop3", "imap", "submission")
+    free = [guess(server, protocol, "wrong") for protocol in protocols for _ in range(3)]
+    free.append(guess(server, "pop3", "wrong"))
+    assert statistics.median(free) < 0.4
+    assert [guess(server, protocol, "wrong") > 0.4 for protocol in protocols] == [True] * 3
 
 
 def test_clients_survive_a_restart_of_auth(postroad):

@@ -277,7 +277,7 @@ last-version-used=6.26
     terminal.say(rb"number 3", "s")
     terminal.say(rb"SAVE Msg", "Saved\r")
     terminal.say(rb"Yes\]", "y")
-    terminal.say(rb"Saving DONE|copied to folder", "x")
+    terminal.say(rb"Saving +DONE|copied to folder", "x")
     terminal.say(rb"expunged", "q")
     assert b"Kept all 3 messages" in terminal.finish()
 

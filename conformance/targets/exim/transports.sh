@@ -1,12 +1,7 @@
 # Routes for some domains, and a program that takes mail (conformance/scenarios/relay/transport-*).
 mkdir -p "$STATE/piped"
 chmod 777 "$STATE/piped"
-cat >"$STATE/deliver" <<'END'
-#!/bin/sh
-case $2 in unknown) exit 67 ;; busy) echo busy; exit 75 ;; esac
-cat >"$1/$2"
-END
-chmod 755 "$STATE/deliver"
+cp "$WORLD/deliver" "$STATE"
 # what is looked up is safe in a command
 printf '%s: %s\n' tom tom busy busy unknown unknown >"$STATE/programs"
 routers="
