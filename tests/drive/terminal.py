@@ -73,6 +73,17 @@ class Terminal:
         self.expect(prompt, timeout=timeout)
         self.send(keys)
 
+    def insist(self, keys, prompt):
+        """Types the keys until the prompt comes: a program may throw away what is typed while it draws."""
+        for _ in range(10):
+            self.send(keys)
+            end = time.monotonic() + 3
+            while time.monotonic() < end and not re.search(prompt, self.screen[self.seen:]):
+                self.read(0.1)
+            if re.search(prompt, self.screen[self.seen:]):
+                break
+        self.expect(prompt)
+
     def kill(self):
         self.process.kill()
         self.process.wait()

@@ -276,8 +276,9 @@ last-version-used=6.26
     terminal.say(rb"Flagged message 3", "n")
     terminal.say(rb"number 3", "s")
     terminal.say(rb"SAVE Msg", "Saved\r")
-    terminal.say(rb"Yes\]", "y")
-    terminal.say(rb"Saving +DONE|copied to folder", "x")
+    terminal.expect(rb"Yes\]")
+    terminal.insist("y", rb"Saving +DONE|copied to folder")
+    terminal.send("x")
     terminal.say(rb"expunged", "q")
     assert b"Kept all 3 messages" in terminal.finish()
 
